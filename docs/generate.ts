@@ -1,0 +1,57 @@
+import { writeFileSync } from 'node:fs'
+import { documentation, variables } from '../src/config/variables.ts'
+
+export const CONFIGURATION_PAGE = new URL('configuration.md', import.meta.url)
+
+const ABOVE = `<!-- Made by \`npm run docs\` from src/config/variables.ts. Change it there. -->
+
+# Configuration
+
+All settings are environment variables. A file \`.env\` in the working directory is read too; what the environment sets already wins over it. [.env.example](../.env.example) is a start for production: values that still say \`change-me\` stop the start.
+
+A variable that is set to nothing counts as not set. A value that is missing or wrong stops the start with one message that lists every fault, with an example for each. \`npm run cli -- doctor\` checks the same, and whether the settings work.
+
+🔒 marks secrets: they belong in a secret store or a file that only the service can read. They are never logged.
+`
+
+const BELOW = `
+## Keys
+
+\`ENCRYPTION_KEYS\` seals what the database holds. \`COOKIE_KEYS\` signs cookies and form tokens. Make each with \`openssl rand -base64 32\`, and never use one for both.
+
+To change a key, put the new one first and leave the old one after it, separated by a comma:
+
+- \`COOKIE_KEYS\`: the old key can go after a day. Who still has a cookie signed with it then signs in again.
+- \`ENCRYPTION_KEYS\`: the old key must stay. New values are sealed with the first key, but nothing seals the old values anew yet.
+
+In development both are made at the first start and kept in \`DATA_DIR/development-keys.json\`, readable by its owner only.
+`
+
+/** The page `docs/configuration.md`, as the variables' schema and documentation say it. */
+export function configurationPage(): string {
+  const rows = [...documentation].map(([name, { meaning, example, otherwise, secret }]) => [
+    `\`${name}\`${secret ? ' 🔒' : ''}`,
+    otherwise ?? defaultOf(name),
+    meaning,
+    asCode(example),
+  ])
+  const table = [['Variable', 'Default', 'Meaning', 'Example'], Array(4).fill('---'), ...rows]
+  return `${ABOVE}\n${table.map(line).join('\n')}\n${BELOW}`
+}
+
+function defaultOf(name: string): string {
+  const [, schema] = Object.entries(variables.shape).find(([key]) => key === name) ?? []
+  if (!schema) throw new Error(`${name} is documented but not in the schema`)
+  const value: unknown = schema.parse(undefined)
+  return value === undefined ? 'none' : asCode(String(value))
+}
+
+function asCode(text: string): string {
+  return text.includes('`') ? text : `\`${text}\``
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
+}
+
+if (import.meta.main) writeFileSync(CONFIGURATION_PAGE, configurationPage())

@@ -1,0 +1,88 @@
+import { ConfigError, readConfig } from '../../src/config/config.ts'
+import { completeSecrets } from '../../src/config/development-keys.ts'
+import { createLog } from '../../src/log.ts'
+import { type RunningServer, startServer } from '../../src/server.ts'
+import { type RelyingParty, startRelyingParty } from '../relying-party/relying-party.ts'
+import { choosePort } from './ports.ts'
+import { createPrinter } from './printer.ts'
+import { CLIENT_ID, registerSample } from './sample.ts'
+import { signIn } from './sign-in.ts'
+
+const print = createPrinter(process.stdout)
+const running: { provider?: RunningServer; app?: RelyingParty } = {}
+
+/** The demo: a provider, an app and a simulated phone in this process, and one sign-in through all of them. */
+async function demo(): Promise<void> {
+  print.title('Sallyport demo')
+  const wanted = readConfig({ PORT: process.env.PORT }).config.port
+  const port = await choosePort(wanted, print.note)
+  const appPort = await choosePort(wanted + 1, print.note, [port])
+
+  // Configured here and not by .env, so that it works whatever a developer's own settings are.
+  const { config, secrets } = readConfig({
+    PORT: String(port),
+    DATA_DIR: process.env.DATA_DIR || './data/demo',
+    LOG_LEVEL: process.env.LOG_LEVEL || 'warn',
+    BRAND_NAME: process.env.BRAND_NAME,
+    BRAND_LOGO_URL: process.env.BRAND_LOGO_URL,
+    BRAND_COLOR: process.env.BRAND_COLOR,
+    SMS_GATEWAYS: 'outbox',
+    // Each start signs in once, and nobody pays for these texts.
+    SMS_LIMIT_PHONE_HOUR: '1000',
+    SMS_LIMIT_IP_HOUR: '1000',
+  })
+  print.note('Starting the provider on its embedded database; the first start creates it.')
+  const complete = completeSecrets(config, secrets, () => {})
+  const log = createLog(config.logLevel, true)
+  running.provider = await startServer({ config, secrets: complete, log })
+  await running.provider.ready
+  const sample = await registerSample({ config, secrets: complete, log, appPort })
+  running.app = await startRelyingParty({
+    issuer: config.issuer,
+    clientId: CLIENT_ID,
+    clientSecret: sample.clientSecret,
+    port: appPort,
+  })
+  print.note(`Provider and app are up (${seconds()} s).`)
+
+  const claims = await signIn({ issuer: config.issuer, app: running.app.url, ...sample, print })
+  print.section('The ID token’s claims, verified')
+  print.json(claims)
+  print.note(`From a cold start to a verified ID token: ${seconds()} s.`)
+
+  if (process.argv.includes('--once')) return stop(0)
+  print.section('Try it yourself')
+  print.table([
+    ['App', running.app.url],
+    ['Phone', `${config.issuer}/dev/outbox`],
+    ['Provider', config.issuer],
+    ['User name', sample.username],
+    ['Password', sample.password],
+  ])
+  print.note('Open the app, sign in, and read the code from the simulated phone. Ctrl+C stops it.')
+}
+
+function seconds(): string {
+  return (performance.now() / 1000).toFixed(1)
+}
+
+let stopping = false
+async function stop(code: number): Promise<void> {
+  // A second Ctrl+C doesn't wait.
+  if (stopping) process.exit(code)
+  stopping = true
+  await running.app?.close()
+  await running.provider?.stop()
+  process.exit(code)
+}
+
+process.on('SIGINT', () => stop(0))
+process.on('SIGTERM', () => stop(0))
+
+demo().catch(async (error: unknown) => {
+  if (stopping) return
+  const message = error instanceof Error ? error.message : String(error)
+  const hint = error instanceof ConfigError ? '' : ' To start afresh, delete its data directory.'
+  process.stderr.write(`\nThe demo failed: ${message}\n${hint && `${hint.trim()}\n`}`)
+  await stop(1)
+})

@@ -1,0 +1,84 @@
+import { type RawBuilder, sql } from 'kysely'
+import { type Clock, later } from '../db/clock.ts'
+import { type GrowingLock, lockedUntil } from '../db/growing-lock.ts'
+import type { Db } from '../db/schema.ts'
+
+export type Throttle = ReturnType<typeof createThrottle>
+
+const LOCK: GrowingLock = { after: 10, firstSeconds: 60, longestSeconds: 3600 }
+/** Judging takes a fraction of this; what is older was left behind by a process that ended. */
+const JUDGED_WITHIN_SECONDS = 5
+/** A name that was left alone this long starts from nothing. */
+const FORGOTTEN_AFTER = sql.lit('1 day')
+
+/**
+ * Counts failures in a row under a fingerprint: of a name at the login page, of a client at the token
+ * endpoint. A try at the login page is counted before it is judged, in the statement that decides whether it
+ * may be judged at all, so parallel tries can't get past it. Whether a name exists makes no difference.
+ */
+export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
+  /** @param pending 1 when the try is yet to be judged, 0 when it has failed already */
+  function count(key: Buffer, pending: 0 | 1): RawBuilder<{ locked_seconds: number }> {
+    const now = clock()
+    return sql`
+      insert into sign_in_attempt as attempt (key, failures, pending, last_at)
+      values (${key}, 1, ${pending}, ${now})
+      on conflict (key) do update set
+        failures = attempt.failures + 1,
+        pending = case when attempt.locked_until is null then attempt.pending else 0 end + ${pending},
+        last_at = ${now},
+        locked_until = ${lockedUntil(now, sql`attempt.failures + 1`, LOCK)}
+      where attempt.locked_until is null or attempt.locked_until <= ${now}
+      returning coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
+  }
+
+  return {
+    /**
+     * The counting statement, to stand as a common table expression in front of a look-up. It returns a row
+     * if the try may be judged, and none while the key is locked.
+     */
+    countTry: (key: Buffer) => count(key, 1),
+
+    /**
+     * Whether tries of this key are being judged at this moment. A key that is locked only by them may be
+     * open again in a moment: their owner signing in many times at once is not an attack.
+     */
+    isPending: (key: Buffer): RawBuilder<boolean> =>
+      sql`exists (select from sign_in_attempt where key = ${key} and pending > 0
+        and last_at > ${later(clock, -JUDGED_WITHIN_SECONDS)})`,
+
+    /** Ends a try that was judged and wrong; its failure stays counted. */
+    async judgedWrong(key: Buffer): Promise<void> {
+      await db
+        .updateTable('sign_in_attempt')
+        .set({ pending: sql`greatest(pending - 1, 0)` })
+        .where('key', '=', key)
+        .execute()
+    },
+
+    /** Counts one failure; tells for how many seconds the key is locked now, 0 if it isn't. */
+    async countFailure(key: Buffer): Promise<number> {
+      const { rows } = await sql<{ locked_seconds: number }>`
+        with counted as (${count(key, 0)})
+        select greatest(0, coalesce((select locked_seconds from counted),
+          (select ceil(extract(epoch from locked_until - ${clock()})) from sign_in_attempt where key = ${key})))::int
+          as locked_seconds`.execute(db)
+      return rows[0]?.locked_seconds ?? 0
+    },
+
+    async clear(key: Buffer): Promise<void> {
+      await db.deleteFrom('sign_in_attempt').where('key', '=', key).execute()
+    },
+
+    /** Deletes keys that were left alone for a day, `batch` at most. */
+    async sweep(batch: number): Promise<number> {
+      const { numAffectedRows } = await sql`
+        delete from sign_in_attempt where key in (
+          select key from sign_in_attempt
+          where last_at < ${clock()} - interval ${FORGOTTEN_AFTER}
+            and (locked_until is null or locked_until < ${clock()})
+          limit ${batch} for update skip locked)`.execute(db)
+      return Number(numAffectedRows ?? 0)
+    },
+  }
+}

@@ -1,0 +1,137 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { z } from 'zod'
+import { type Config, ConfigError, readConfig, type Secrets } from '../config/config.ts'
+import type { CompleteSecrets } from '../config/development-keys.ts'
+import { environment } from '../config/environment.ts'
+import { isLoopbackHost } from '../config/shapes.ts'
+import { createOutbox } from '../messaging/gateways/outbox.ts'
+import { requestJson } from '../messaging/http.ts'
+import { createGateways, type GatewayEntry } from '../messaging/registry.ts'
+import { attempt, type Check, failed, ok, warning } from './checks.ts'
+import { checkDatabase } from './database-checks.ts'
+import { explain } from './explain.ts'
+import { type Outcome, perform } from './output.ts'
+import { readKeys } from './session.ts'
+
+const DISCOVERY_TIMEOUT_MS = 2000
+
+export function addDoctor(program: Command): void {
+  const command = program
+    .command('doctor')
+    .description('check configuration, database, keys, issuer and gateways; changes nothing')
+  perform(command, 'doctor', async () => report(await examine()))
+}
+
+async function examine(): Promise<Check[]> {
+  let settings: ReturnType<typeof readConfig>
+  try {
+    settings = readConfig(environment())
+  } catch (error) {
+    return judgeConfigError(error)
+  }
+  const { config, secrets } = settings
+  const keys = checkKeys(config, secrets)
+  const [database, issuer, gateways] = await Promise.all([
+    checkDatabase(config, secrets, keys.complete),
+    attempt('issuer', () => checkIssuer(config)),
+    checkGateways(config, secrets),
+  ])
+  const configuration = ok('configuration', 'every variable is well-formed')
+  return [configuration, keys.check, ...database, issuer, ...gateways]
+}
+
+/** One line a fault; the rest can't be looked at before they are mended. */
+function judgeConfigError(error: unknown): Check[] {
+  if (!(error instanceof ConfigError)) return [failed('configuration', explain(error))]
+  const [, ...lines] = error.message.split('\n')
+  return lines.map((line) => failed('configuration', line.trim()))
+}
+
+function checkKeys(config: Config, secrets: Secrets): { check: Check; complete?: CompleteSecrets } {
+  const { encryptionKeys, cookieKeys } = secrets
+  if (encryptionKeys && cookieKeys) {
+    const check = ok('key file', 'not needed: the environment gives the keys')
+    return { check, complete: { ...secrets, encryptionKeys, cookieKeys } }
+  }
+  const file = join(config.dataDir, 'development-keys.json')
+  const status = statSync(file, { throwIfNoEntry: false })
+  if (!status) {
+    return { check: warning('key file', `${file} is not there yet; the first start makes it`) }
+  }
+  try {
+    const complete = readKeys(config, secrets)
+    const mode = (status.mode & 0o777).toString(8).padStart(4, '0')
+    const open = process.platform !== 'win32' && (status.mode & 0o077) !== 0
+    const check = open
+      ? failed('key file', `others can read ${file} (mode ${mode}). Run: chmod 600 ${file}`)
+      : ok('key file', `only its owner can read ${file}`)
+    return { check, complete }
+  } catch (error) {
+    return { check: failed('key file', explain(error)) }
+  }
+}
+
+const discovery = z.object({ issuer: z.string() })
+
+async function checkIssuer({ issuer }: Config): Promise<Check> {
+  const { protocol, hostname } = new URL(issuer)
+  if (protocol !== 'https:' && !isLoopbackHost(hostname)) {
+    return warning('issuer', `${issuer} is plain http: browsers refuse parts of a sign-in there`)
+  }
+  const url = `${issuer}/.well-known/openid-configuration`
+  const answer = await requestJson(
+    { method: 'GET', url },
+    AbortSignal.timeout(DISCOVERY_TIMEOUT_MS),
+  )
+  if (answer.kind !== 'answer') {
+    return warning('issuer', `${issuer} doesn't answer (${answer.detail}): is the server running?`)
+  }
+  const document = discovery.safeParse(answer.json)
+  if (answer.status !== 200 || !document.success) {
+    const got = `http ${answer.status} without a discovery document`
+    return warning('issuer', `${url} answers ${got}: does the proxy in front pass it on?`)
+  }
+  if (document.data.issuer !== issuer) {
+    return warning('issuer', `${url} names another issuer: something else answers there`)
+  }
+  return ok('issuer', `${issuer} answers`)
+}
+
+async function checkGateways(config: Config, secrets: Secrets): Promise<Check[]> {
+  try {
+    const entries = createGateways(
+      { gateways: config.sms.gateways, textbee: config.textbee },
+      secrets,
+      createOutbox(),
+    )
+    return await Promise.all(
+      entries.map((entry) => {
+        const name = `gateway ${entry.gateway.name}`
+        return attempt(name, () => checkGateway(name, entry))
+      }),
+    )
+  } catch (error) {
+    return [failed('gateways', explain(error))]
+  }
+}
+
+async function checkGateway(name: string, { gateway, timeoutMs }: GatewayEntry): Promise<Check> {
+  const signal = AbortSignal.timeout(timeoutMs)
+  // A driver that overlooks its signal must not hold up the rest.
+  const late = pause(timeoutMs + 500, { ok: false, detail: 'no answer: time-out' }, { ref: false })
+  const { ok: works, detail } = await Promise.race([gateway.check(signal), late])
+  return works ? ok(name, detail) : failed(name, `${detail}. Check its variables`)
+}
+
+function report(checks: Check[]): Outcome {
+  const sound = checks.every(({ status }) => status !== 'failed')
+  const width = Math.max(...checks.map(({ name }) => name.length))
+  const lines = checks.map(({ name, status, detail }) => {
+    const word = status === 'failed' ? 'FAILED' : status
+    return `${word.padEnd(7)}  ${name.padEnd(width)}  ${detail}`
+  })
+  return { json: { ok: sound, checks }, text: lines.join('\n'), refused: !sound }
+}

@@ -1,0 +1,84 @@
+import type { Command } from 'commander'
+import { Refusal } from '../errors.ts'
+import { parsePhoneNumber } from '../phone-number.ts'
+import type { Phone } from '../second-factor/phones.ts'
+import { type Outcome, perform, table, yesOrNo } from './output.ts'
+import { describePhone, findAccount, parsePhone, phoneRefusal } from './people.ts'
+import { inSession } from './session.ts'
+
+export function addPhoneCommands(program: Command): void {
+  const noun = program.command('phone').description('numbers that get the codes of an account')
+
+  const add = noun
+    .command('add')
+    .description('add a number to an account; the first is its primary one')
+    .argument('<username>')
+    .argument('<number>', 'as +4520123456; spaces and dashes may stand in it')
+    .option('--verified', 'count the number as proven')
+  perform(
+    add,
+    'phone add anna +4520123456 --verified',
+    async (username: string, text: string, { verified = false }: { verified?: boolean }) =>
+      inSession(async ({ accounts, phones, config }) => {
+        const number = parsePhone(text, config)
+        const account = await findAccount(accounts, username)
+        return one('Added', await phones.add(account.id, number, verified))
+      }),
+  )
+
+  const list = noun
+    .command('list')
+    .description("list an account's numbers, in full")
+    .argument('<username>')
+  perform(list, 'phone list anna', async (username: string) =>
+    inSession(async ({ accounts, phones }) => {
+      const account = await findAccount(accounts, username)
+      const found = await phones.list(account.id)
+      return { json: found, text: found.length > 0 ? listed(found) : 'No phones.' }
+    }),
+  )
+
+  const remove = noun
+    .command('remove')
+    .description('remove a number; the oldest one left becomes the primary one')
+    .argument('<username>')
+    .argument('<number>')
+  perform(remove, 'phone remove anna +4520123456', async (username: string, text: string) =>
+    inSession(async ({ accounts, phones, config }) => {
+      const account = await findAccount(accounts, username)
+      const held = pick(await phones.list(account.id), text, config.defaultCountry)
+      const removed = held && (await phones.remove(account.id, held.number))
+      if (removed) return one('Removed', removed)
+      throw new Refusal('no_phone', 404, `${account.username} has no phone ${text}.`)
+    }),
+  )
+}
+
+/**
+ * Finds a number among those an account has. Any that was ever accepted can be removed, though today's
+ * rules may refuse it.
+ * @throws Refusal when it isn't a number at all
+ */
+function pick(held: Phone[], text: string, defaultCountry: string | undefined): Phone | undefined {
+  const parsed = parsePhoneNumber(text, '*', defaultCountry)
+  const wanted = 'fault' in parsed ? text.replace(/[\s().-]/g, '') : parsed.number
+  const found = held.find(({ number }) => number === wanted)
+  if (!found && 'fault' in parsed) throw phoneRefusal(text, parsed.fault, true)
+  return found
+}
+
+function one(done: string, phone: Phone): Outcome {
+  return { json: phone, text: `${done}: ${describePhone(phone)}` }
+}
+
+function listed(phones: Phone[]): string {
+  return table(
+    ['number', 'verified', 'primary', 'id'],
+    phones.map(({ id, number, verified, primary }) => [
+      number,
+      yesOrNo(verified),
+      yesOrNo(primary),
+      id,
+    ]),
+  )
+}

@@ -1,0 +1,30 @@
+import { Command } from 'commander'
+import { addAccountCommands } from './account.ts'
+import { addClientCommands } from './client.ts'
+import { addDoctor } from './doctor.ts'
+import { addMigrate } from './migrate.ts'
+import { addPhoneCommands } from './phone.ts'
+
+/** The whole command line; wrong usage and `--help` end in a `CommanderError` instead of the process. */
+export function createProgram(): Command {
+  const program = new Command('sallyport')
+    .description('Accounts, phones and clients of a Sallyport, and the care of its database.')
+    // Set before any command is added, since commands take these over from their parent when they are made.
+    .exitOverride()
+    .showHelpAfterError('(--help tells how it is used)')
+    .addHelpText(
+      'after',
+      `
+It reads the same environment (and .env) as the server, and works beside a running one.
+From a checkout: npm run cli -- COMMAND, or with nothing but the answer on standard output:
+npm run --silent cli -- COMMAND --json
+
+Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usage.`,
+    )
+  addAccountCommands(program)
+  addPhoneCommands(program)
+  addClientCommands(program)
+  addMigrate(program)
+  addDoctor(program)
+  return program
+}

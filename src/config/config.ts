@@ -1,0 +1,182 @@
+import { isLoopbackHost } from './shapes.ts'
+import { documentation, type Variables, variables } from './variables.ts'
+
+/** What is wrong with one variable, and what a good value looks like. */
+export interface Fault {
+  variable: string
+  problem: string
+}
+
+/** Stops the start: its message lists every fault at once. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly faults: readonly Fault[]
+
+  constructor(faults: readonly Fault[]) {
+    super(['The configuration has faults:', ...faults.map(describe)].join('\n'))
+    this.faults = faults
+  }
+}
+
+function describe({ variable, problem }: Fault): string {
+  const example = documentation.get(variable)?.example
+  return `  ${variable} ${problem}.${example ? ` ${exampleOf(variable, example)}` : ''}`
+}
+
+function exampleOf(variable: string, example: string): string {
+  // Some values can't be shown, only how to get one.
+  if (example.startsWith('the output')) return `Paste ${example.replaceAll('`', '"')} there.`
+  return `Example: ${variable}=${example.replaceAll('`', '')}`
+}
+
+/** Values of `.env.example` carry this mark, so that a copied file can't be mistaken for a filled-in one. */
+const SAMPLE_MARK = 'change-me'
+
+export type Config = ReturnType<typeof toConfig>
+export type Secrets = ReturnType<typeof toSecrets>
+
+/**
+ * Reads the whole configuration once.
+ *
+ * @param env the process environment, or what a test puts in its place
+ * @returns settings that may be printed, and secrets that may not; in development, keys may be missing
+ *   from the secrets (see `development-keys`)
+ * @throws ConfigError with every fault
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): {
+  config: Config
+  secrets: Secrets
+} {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => documentation.has(name) && value !== ''),
+  )
+  const faults: Fault[] = []
+  for (const { path, message } of variables.safeParse(given).error?.issues ?? []) {
+    faults.push({
+      variable: String(path[0]),
+      problem: message.startsWith('must') ? message : `is not valid (${message})`,
+    })
+  }
+  // The rest is read as if the bad values weren't there, so that one start shows every fault.
+  const bad = new Set(faults.map(({ variable }) => variable))
+  const good = variables.parse(
+    Object.fromEntries(Object.entries(given).filter(([name]) => !bad.has(name))),
+  )
+  faults.push(...crossCheck(good).filter(({ variable }) => !bad.has(variable)))
+  for (const [variable, value] of Object.entries(given)) {
+    if (value?.includes(SAMPLE_MARK)) {
+      faults.push({ variable, problem: 'still has the sample value from .env.example' })
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(onePerVariable(faults))
+  return { config: Object.freeze(toConfig(good)), secrets: Object.freeze(toSecrets(good)) }
+}
+
+function onePerVariable(faults: readonly Fault[]): Fault[] {
+  return [...Map.groupBy(faults, ({ variable }) => variable).values()].flatMap(
+    ([first]) => first ?? [],
+  )
+}
+
+/** Rules that need more than one variable. */
+function crossCheck(v: Variables): Fault[] {
+  const faults: Fault[] = []
+  const production = v.NODE_ENV === 'production'
+  const need = (variable: keyof Variables, why: string) => {
+    if (v[variable] === undefined) faults.push({ variable, problem: `is missing: ${why}` })
+  }
+  if (production) {
+    need('ISSUER', 'production needs its public address')
+    need('ENCRYPTION_KEYS', 'production generates no keys')
+    need('COOKIE_KEYS', 'production generates no keys')
+    need('SMS_GATEWAYS', 'production needs a gateway')
+    need('SMS_ALLOWED_COUNTRIES', 'production must say which countries may be texted (* for all)')
+    const issuer = URL.parse(v.ISSUER ?? '')
+    if (issuer?.protocol === 'http:' && !isLoopbackHost(issuer.hostname)) {
+      faults.push({ variable: 'ISSUER', problem: 'must be https: in production' })
+    }
+  }
+  for (const name of v.SMS_GATEWAYS ?? []) {
+    if (name === 'outbox' && production) {
+      faults.push({
+        variable: 'SMS_GATEWAYS',
+        problem: 'must not name outbox in production: it sends nothing',
+      })
+    } else if (name === 'textbee') {
+      need('TEXTBEE_API_KEY', 'SMS_GATEWAYS names textbee')
+      need('TEXTBEE_DEVICE_ID', 'SMS_GATEWAYS names textbee')
+    } else if (name !== 'outbox') {
+      faults.push({
+        variable: 'SMS_GATEWAYS',
+        problem: `names an unknown gateway, ${JSON.stringify(name)}`,
+      })
+    }
+  }
+  if (
+    v.COOKIE_KEYS?.some((key) =>
+      v.ENCRYPTION_KEYS?.some((other) => other.toString('base64') === key),
+    )
+  ) {
+    faults.push({ variable: 'COOKIE_KEYS', problem: 'must not be the same as ENCRYPTION_KEYS' })
+  }
+  if (v.OTP_RESEND_SECONDS >= v.OTP_TTL_SECONDS) {
+    faults.push({
+      variable: 'OTP_RESEND_SECONDS',
+      problem: 'must be less than OTP_TTL_SECONDS, or no code could be sent again',
+    })
+  }
+  if (v.SMS_GATEWAYS && new Set(v.SMS_GATEWAYS).size !== v.SMS_GATEWAYS.length) {
+    faults.push({ variable: 'SMS_GATEWAYS', problem: 'names a gateway twice' })
+  }
+  return faults
+}
+
+function toConfig(v: Variables) {
+  const production = v.NODE_ENV === 'production'
+  return {
+    production,
+    issuer: v.ISSUER ?? `http://localhost:${v.PORT}`,
+    host: v.HOST ?? (production ? '0.0.0.0' : '127.0.0.1'),
+    port: v.PORT,
+    dataDir: v.DATA_DIR,
+    poolSize: v.DATABASE_POOL_SIZE,
+    /** trusted proxies in front; 0 trusts none */
+    trustedProxies: v.TRUST_PROXY,
+    logLevel: v.LOG_LEVEL,
+    brand: { name: v.BRAND_NAME, logoUrl: v.BRAND_LOGO_URL, color: v.BRAND_COLOR },
+    defaultCountry: v.DEFAULT_COUNTRY,
+    otp: {
+      length: v.OTP_LENGTH,
+      ttlSeconds: v.OTP_TTL_SECONDS,
+      maxAttempts: v.OTP_MAX_ATTEMPTS,
+      resendSeconds: v.OTP_RESEND_SECONDS,
+      maxSends: v.OTP_MAX_SENDS,
+    },
+    secondFactor: v.SECOND_FACTOR,
+    sms: {
+      allowedCountries: v.SMS_ALLOWED_COUNTRIES ?? ('*' as const),
+      limits: {
+        phoneHour: v.SMS_LIMIT_PHONE_HOUR,
+        addressHour: v.SMS_LIMIT_IP_HOUR,
+        globalHour: v.SMS_LIMIT_GLOBAL_HOUR,
+      },
+      gateways: v.SMS_GATEWAYS ?? ['outbox'],
+    },
+    textbee: v.TEXTBEE_DEVICE_ID
+      ? {
+          baseUrl: v.TEXTBEE_BASE_URL,
+          deviceId: v.TEXTBEE_DEVICE_ID,
+          timeoutMs: v.TEXTBEE_TIMEOUT_MS,
+        }
+      : undefined,
+  }
+}
+
+function toSecrets(v: Variables) {
+  return {
+    databaseUrl: v.DATABASE_URL,
+    encryptionKeys: v.ENCRYPTION_KEYS,
+    cookieKeys: v.COOKIE_KEYS,
+    textbeeApiKey: v.TEXTBEE_API_KEY,
+  }
+}

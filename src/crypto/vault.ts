@@ -1,0 +1,94 @@
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { deriveKey } from './keys.ts'
+
+export type Vault = ReturnType<typeof createVault>
+
+/** Where a sealed value lives. It is bound to this place: moved to another row or column, it no longer opens. */
+export interface Place {
+  /** `table.column` */
+  column: string
+  row: string
+}
+
+export class VaultError extends Error {
+  override readonly name = 'VaultError'
+}
+
+const FORMAT = 1
+const KEY_ID_BYTES = 4
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+const HEADER_BYTES = 1 + KEY_ID_BYTES
+
+/**
+ * Seals values for the database with AES-256-GCM.
+ *
+ * A sealed value is: format (1 byte), key id (4), nonce (12, random), cipher text, tag (16). Format and
+ * place are authenticated. Each column has a key of its own, derived from the master key.
+ *
+ * @param masterKeys 32 bytes each; the first seals, all open
+ */
+export function createVault(masterKeys: readonly Buffer[]) {
+  const ring = masterKeys.map((master) => ({
+    id: keyId(master),
+    master,
+    derived: new Map<string, Buffer>(),
+  }))
+  const [current] = ring
+  if (!current) throw new TypeError('a vault needs a key')
+
+  function columnKey(entry: (typeof ring)[number], column: string): Buffer {
+    const known = entry.derived.get(column)
+    if (known) return known
+    const key = deriveKey(entry.master, `seal/${column}`)
+    entry.derived.set(column, key)
+    return key
+  }
+
+  return {
+    seal(plain: string | Buffer, place: Place): Buffer {
+      const nonce = randomBytes(NONCE_BYTES)
+      const header = Buffer.concat([Buffer.from([FORMAT]), current.id])
+      const cipher = createCipheriv('aes-256-gcm', columnKey(current, place.column), nonce)
+      cipher.setAAD(boundTo(header, place))
+      const body = typeof plain === 'string' ? cipher.update(plain, 'utf8') : cipher.update(plain)
+      return Buffer.concat([header, nonce, body, cipher.final(), cipher.getAuthTag()])
+    },
+
+    /** @throws VaultError when no key fits, or the value was changed or moved */
+    open(sealed: Buffer, place: Place): Buffer {
+      if (sealed.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || sealed[0] !== FORMAT) {
+        throw new VaultError(`${place.column}: not a sealed value`)
+      }
+      const header = sealed.subarray(0, HEADER_BYTES)
+      const entry = ring.find(({ id }) => id.equals(header.subarray(1)))
+      if (!entry)
+        throw new VaultError(`${place.column}: sealed with a key that is not among ENCRYPTION_KEYS`)
+      const nonce = sealed.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES)
+      const decipher = createDecipheriv('aes-256-gcm', columnKey(entry, place.column), nonce)
+      decipher.setAAD(boundTo(header, place))
+      decipher.setAuthTag(sealed.subarray(-TAG_BYTES))
+      try {
+        return Buffer.concat([
+          decipher.update(sealed.subarray(HEADER_BYTES + NONCE_BYTES, -TAG_BYTES)),
+          decipher.final(),
+        ])
+      } catch (cause) {
+        throw new VaultError(`${place.column}: changed or moved since it was sealed`, { cause })
+      }
+    },
+  }
+}
+
+/** A public name of a key: tells which key opens a value without telling anything of the key. */
+function keyId(master: Buffer): Buffer {
+  return createHash('sha256')
+    .update('sallyport/key-id\0')
+    .update(master)
+    .digest()
+    .subarray(0, KEY_ID_BYTES)
+}
+
+function boundTo(header: Buffer, { column, row }: Place): Buffer {
+  return Buffer.concat([header, Buffer.from(`${column}\0${row}`)])
+}

@@ -1,0 +1,11 @@
+import { type RawBuilder, sql } from 'kysely'
+
+/** The time, as the database tells it: an SQL expression, so that instances with wrong clocks still agree. */
+export type Clock = () => RawBuilder<Date>
+
+export const databaseClock: Clock = () => sql<Date>`now()`
+
+/** `seconds` after (or, when negative, before) the clock's now. */
+export function later(clock: Clock, seconds: number): RawBuilder<Date> {
+  return sql<Date>`(${clock()} + make_interval(secs => ${seconds}))`
+}

@@ -1,0 +1,81 @@
+import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
+import { DatabaseError, Pool, type PoolConfig } from 'pg'
+import type { Log } from '../log.ts'
+
+/**
+ * A pool that outlives its connections: one that ends, idle or amid a statement, ends neither the process nor
+ * any statement but its own, and one that stopped answering isn't used again.
+ *
+ * @param restore brings back a server that isn't there any more; tried once when a connection is refused
+ */
+export function createPool(
+  config: PoolConfig,
+  log: Log,
+  restore?: () => Promise<void>,
+): PostgresPool {
+  const pool = new Pool(config)
+  // A lost connection tells by an event that without a listener would end the process: while it is idle by
+  // one of the pool, while it is in use by its own.
+  pool.on('error', () => {})
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
+  })
+  return withoutDeaf(pool, restore)
+}
+
+/**
+ * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
+ * statement that got no answer.
+ */
+function withoutDeaf(pool: Pool, restore?: () => Promise<void>): PostgresPool {
+  async function connect() {
+    try {
+      return await pool.connect()
+    } catch (error) {
+      if (!restore || !isGone(error)) throw error
+      await restore()
+      return pool.connect()
+    }
+  }
+
+  return {
+    options: pool.options,
+    connect: async () => leaveWhenDeaf(await connect()),
+    end: () => pool.end(),
+  }
+}
+
+/** Nobody listens there. */
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
+  )
+}
+
+function leaveWhenDeaf(client: PostgresPoolClient): PostgresPoolClient {
+  let fault: unknown
+
+  async function ask<R>(sql: string, parameters: readonly unknown[]) {
+    if (fault) throw fault
+    try {
+      return await client.query<R>(sql, parameters)
+    } catch (error) {
+      if (!(error instanceof DatabaseError)) fault = error
+      throw error
+    }
+  }
+
+  function query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>
+  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
+  function query<R>(
+    statement: string | PostgresCursor<R>,
+    parameters: readonly unknown[] = [],
+  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
+    if (typeof statement !== 'string') throw new TypeError('cursors are not used here')
+    return ask<R>(statement, parameters)
+  }
+
+  return { query, release: (destroy) => client.release(destroy || fault !== undefined) }
+}

@@ -1,0 +1,85 @@
+import { type Expression, type Kysely, type RawBuilder, sql } from 'kysely'
+import { type Clock, later } from '../db/clock.ts'
+import type { Database, MessageState } from '../db/schema.ts'
+import type { SendResult } from './gateway.ts'
+
+const KEPT_SECONDS = 30 * 24 * 3600
+
+/** A detail is a few words; a driver that says more mustn't fill the table with it. */
+const MAX_DETAIL = 200
+
+export interface NewMessage {
+  id: string
+  challengeId: string
+  channel: 'sms' | 'voice'
+  gateway: string
+  country: string | null
+  parts: number
+}
+
+/** The table `message`: one row per try, holding neither number nor text. */
+export function createMessages({ db, clock }: { db: Kysely<Database>; clock: Clock }) {
+  return {
+    async begin({ challengeId, ...message }: NewMessage): Promise<void> {
+      await db
+        .insertInto('message')
+        .values({
+          ...message,
+          challenge_id: challengeId,
+          state: 'sending',
+          created_at: clock(),
+          updated_at: clock(),
+        })
+        .execute()
+    },
+
+    async finish(id: string, result: SendResult): Promise<void> {
+      await db
+        .updateTable('message')
+        .set({
+          state: result.outcome,
+          provider_id: result.outcome === 'accepted' ? result.providerId : null,
+          failure: result.outcome === 'refused' ? result.failure : null,
+          detail: result.outcome === 'accepted' ? null : result.detail.slice(0, MAX_DETAIL),
+          updated_at: clock(),
+        })
+        .where('id', '=', id)
+        .execute()
+    },
+
+    /** Deletes at most `batch` rows past their keeping; several instances may do so at once. */
+    async sweep(batch: number): Promise<number> {
+      const old = db
+        .selectFrom('message')
+        .select('id')
+        .where('created_at', '<', later(clock, -KEPT_SECONDS))
+        .orderBy('created_at')
+        .limit(batch)
+        .forUpdate()
+        .skipLocked()
+      const { numDeletedRows } = await db
+        .deleteFrom('message')
+        .where('id', 'in', old)
+        .executeTakeFirstOrThrow()
+      return Number(numDeletedRows)
+    },
+  }
+}
+
+/**
+ * The state of a challenge's newest message, as a scalar subquery for other rooms' statements; null
+ * if it has none. Of messages of the same instant, the one that got furthest counts.
+ *
+ * @param challengeId a column named with its table, or it would be read as one of `message`
+ */
+export function latestMessageState(
+  challengeId: Expression<string>,
+): RawBuilder<MessageState | null> {
+  return sql<MessageState | null>`(
+    select message.state from message
+    where message.challenge_id = ${challengeId}
+    order by message.created_at desc,
+      array_position(array['accepted', 'sending', 'unknown', 'refused'], message.state)
+    limit 1
+  )`
+}

@@ -1,0 +1,80 @@
+import type { Middleware } from 'koa'
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Throttle } from '../accounts/throttle.ts'
+import { addressKey } from '../address.ts'
+import type { Fingerprints } from '../crypto/fingerprints.ts'
+import type { UnitsOfWork } from './unit-of-work.ts'
+
+/** Locked pairs an instance keeps in mind; the database keeps the count. */
+const REMEMBERED = 10_000
+
+interface Dependencies {
+  provider: Provider
+  throttle: Throttle
+  units: UnitsOfWork
+  fingerprint: Fingerprints
+}
+
+/**
+ * Slows down guessing of client secrets, per client and address (THR-24). Only failures are counted, after
+ * they were judged, since secrets of 256 bits fall to no burst; a right secret costs no statement. An instance
+ * that knows of a lock refuses the pair whatever it presents; one that doesn't learns of it at the next failure.
+ * Public clients have nothing to guess.
+ */
+export function createClientThrottle({
+  provider,
+  throttle,
+  units,
+  fingerprint,
+}: Dependencies): Middleware {
+  const lockedUntil = new Map<string, number>()
+  /** pairs that failed lately, to be forgiven at the next success */
+  const unforgiven = new Map<string, Buffer>()
+  const failed = new WeakSet<object>()
+  const note = (ctx: KoaContextWithOIDC, error: Error) => {
+    if (error.message === 'invalid_client') failed.add(ctx.req)
+  }
+  provider.on('grant.error', note)
+
+  function refuse(ctx: Parameters<Middleware>[0], seconds: number): void {
+    units.current().discard()
+    ctx.status = 429
+    ctx.set('Retry-After', String(seconds))
+    ctx.body = {
+      error: 'slow_down',
+      error_description: 'too many failed client authentications; try again later',
+    }
+  }
+
+  return async (ctx, next) => {
+    await next()
+    // Not by its path: the provider's router takes it in any case, and with a slash at the end (THR-09).
+    if (ctx.oidc?.route !== 'token') return
+    const { client, params } = ctx.oidc
+    const id = client?.clientId ?? params?.client_id
+    if (typeof id !== 'string' || client?.clientAuthMethod === 'none') return
+    const key = fingerprint('client', `${id}\0${addressKey(ctx.ip)}`)
+    const name = key.toString('hex')
+    const left = Math.ceil(((lockedUntil.get(name) ?? 0) - performance.now()) / 1000)
+    if (left > 0) return refuse(ctx, left)
+    lockedUntil.delete(name)
+    if (!failed.has(ctx.req)) {
+      if (unforgiven.delete(name)) await throttle.clear(key)
+      return
+    }
+    remember(unforgiven, name, key)
+    const seconds = await throttle.countFailure(key)
+    if (seconds === 0) return
+    remember(lockedUntil, name, performance.now() + seconds * 1000)
+    refuse(ctx, seconds)
+  }
+}
+
+/** Puts an entry last, and drops the first one when there are too many. */
+function remember<T>(entries: Map<string, T>, name: string, value: T): void {
+  entries.delete(name)
+  const [oldest] = entries.keys()
+  if (oldest !== undefined && entries.size >= REMEMBERED) entries.delete(oldest)
+  entries.set(name, value)
+}

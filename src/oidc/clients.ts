@@ -1,0 +1,237 @@
+import { randomBytes } from 'node:crypto'
+import type { AdapterPayload } from 'oidc-provider'
+import { z } from 'zod'
+import { isLoopbackHost } from '../config/shapes.ts'
+import type { Vault } from '../crypto/vault.ts'
+import type { Db } from '../db/schema.ts'
+import { Refusal } from '../errors.ts'
+import { SCOPES } from './claims.ts'
+
+export type Clients = ReturnType<typeof createClients>
+
+export const CLIENT_COLUMNS = [
+  'c.id as client_id',
+  'c.name as client_name',
+  'c.secret as client_secret',
+  'c.metadata as client_metadata',
+  'c.first_party as client_first_party',
+  'c.second_factor as client_second_factor',
+] as const
+
+export interface ClientRow {
+  client_id: string
+  client_name: string | null
+  client_secret: Buffer | null
+  client_metadata: Record<string, unknown>
+  client_first_party: boolean
+  client_second_factor: 'required' | 'optional' | null
+}
+
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+
+/** A relying party as an admin registers it. */
+export const newClient = z.object({
+  id: z.string().regex(/^[\w.~-]{1,64}$/, 'an id has 1 to 64 letters, digits and . _ ~ -'),
+  name: z.string().trim().min(1).max(64).optional(),
+  redirectUris: z.array(z.string()).default([]),
+  postLogoutRedirectUris: z.array(z.string()).default([]),
+  public: z.boolean().default(false),
+  firstParty: z.boolean().default(false),
+  secondFactor: z.enum(['required', 'optional']).optional(),
+  grants: z.array(z.enum(GRANTS)).min(1).default(['authorization_code']),
+  /** scopes it may ask for; all when left out */
+  scope: z.array(z.enum(SCOPES)).optional(),
+})
+export type NewClient = z.input<typeof newClient>
+
+/** What may be shown of a client: everything but its secret. */
+export interface ClientSummary {
+  client_id: string
+  name: string | null
+  redirect_uris: string[]
+  post_logout_redirect_uris: string[]
+  grant_types: string[]
+  public: boolean
+  first_party: boolean
+  second_factor: 'required' | 'optional' | null
+  scope: string | null
+}
+
+const storedMetadata = z.object({
+  redirect_uris: z.array(z.string()),
+  post_logout_redirect_uris: z.array(z.string()),
+  grant_types: z.array(z.string()),
+  response_types: z.array(z.literal('code')),
+  token_endpoint_auth_method: z.enum(['none', 'client_secret_basic']),
+  application_type: z.enum(['web', 'native']),
+  scope: z.string().optional(),
+})
+
+/** @param production whether plain http redirects are refused except to loopback */
+export function createClients({
+  db,
+  vault,
+  production,
+}: {
+  db: Db
+  vault: Vault
+  production: boolean
+}) {
+  const place = (id: string) => ({ column: 'client.secret', row: id })
+
+  async function findRow(id: string): Promise<ClientRow | undefined> {
+    // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
+    if (id.includes('\0')) return undefined
+    return db
+      .selectFrom('client as c')
+      .select(CLIENT_COLUMNS)
+      .where('c.id', '=', id)
+      .executeTakeFirst()
+  }
+
+  return {
+    /**
+     * Registers a client.
+     * @returns its secret, readable only now; undefined for a public client
+     * @throws Refusal naming what is wrong
+     */
+    async create(input: NewClient): Promise<{ id: string; secret: string | undefined }> {
+      const parsed = newClient.safeParse(input)
+      if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
+      const client = parsed.data
+      const interactive = client.grants.includes('authorization_code')
+      assertSensible(client, interactive)
+      for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
+        assertRedirect(uri, client.public, production)
+      const secret = client.public ? undefined : randomBytes(32).toString('base64url')
+      const native = client.public && client.redirectUris.some(isNative)
+      const metadata: z.output<typeof storedMetadata> = {
+        redirect_uris: client.redirectUris,
+        post_logout_redirect_uris: client.postLogoutRedirectUris,
+        grant_types: client.grants,
+        response_types: interactive ? ['code'] : [],
+        token_endpoint_auth_method: client.public ? 'none' : 'client_secret_basic',
+        application_type: native ? 'native' : 'web',
+        ...(client.scope && { scope: client.scope.join(' ') }),
+      }
+      const inserted = await db
+        .insertInto('client')
+        .values({
+          id: client.id,
+          name: client.name ?? null,
+          secret: secret ? vault.seal(secret, place(client.id)) : null,
+          metadata: JSON.stringify(metadata),
+          first_party: client.firstParty,
+          second_factor: client.secondFactor ?? null,
+        })
+        .onConflict((conflict) => conflict.column('id').doNothing())
+        .returning('id')
+        .executeTakeFirst()
+      if (!inserted)
+        throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
+      return { id: client.id, secret }
+    },
+
+    findRow,
+
+    /** A client in the provider's words, its secret opened. */
+    metadataOf(row: ClientRow): AdapterPayload {
+      return {
+        ...storedMetadata.parse(row.client_metadata),
+        client_id: row.client_id,
+        ...(row.client_name !== null && { client_name: row.client_name }),
+        ...(row.client_secret && {
+          client_secret: vault.open(row.client_secret, place(row.client_id)).toString(),
+        }),
+      }
+    },
+
+    /** The scopes a client was registered for; all when undefined. */
+    scopeOf({ client_metadata }: ClientRow): string | undefined {
+      return storedMetadata.parse(client_metadata).scope
+    },
+
+    async list(): Promise<ClientSummary[]> {
+      const rows = await db
+        .selectFrom('client as c')
+        .select(CLIENT_COLUMNS)
+        .orderBy('c.id')
+        .execute()
+      return rows.map(summary)
+    },
+
+    async show(id: string): Promise<ClientSummary | undefined> {
+      const row = await findRow(id)
+      return row && summary(row)
+    },
+
+    /** @returns whether there was such a client */
+    async remove(id: string): Promise<boolean> {
+      const { numDeletedRows } = await db
+        .deleteFrom('client')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      return numDeletedRows > 0n
+    },
+  }
+}
+
+function summary(row: ClientRow): ClientSummary {
+  const metadata = storedMetadata.parse(row.client_metadata)
+  return {
+    client_id: row.client_id,
+    name: row.client_name,
+    redirect_uris: metadata.redirect_uris,
+    post_logout_redirect_uris: metadata.post_logout_redirect_uris,
+    grant_types: metadata.grant_types,
+    public: metadata.token_endpoint_auth_method === 'none',
+    first_party: row.client_first_party,
+    second_factor: row.client_second_factor,
+    scope: metadata.scope ?? null,
+  }
+}
+
+function assertSensible(client: z.output<typeof newClient>, interactive: boolean): void {
+  if (interactive && client.redirectUris.length === 0) {
+    throw new Refusal('client', 400, 'A client that signs people in needs a redirect URI.')
+  }
+  if (interactive && client.scope && !client.scope.includes('openid')) {
+    throw new Refusal('client', 400, 'A client that signs people in needs the scope openid.')
+  }
+  if (!interactive && client.grants.includes('refresh_token')) {
+    throw new Refusal('client', 400, 'The refresh_token grant needs authorization_code beside it.')
+  }
+  if (client.public && client.grants.includes('client_credentials')) {
+    throw new Refusal(
+      'client',
+      400,
+      'A public client has no credentials, so it can’t have the client_credentials grant.',
+    )
+  }
+}
+
+/** RFC 9700 section 2.1, RFC 8252 section 7: https, http to loopback only, or an app's own reverse-domain scheme. */
+function assertRedirect(uri: string, isPublic: boolean, production: boolean): void {
+  const refuse = (why: string) =>
+    new Refusal('redirect_uri', 400, `The redirect URI ${JSON.stringify(uri)} ${why}.`)
+  const parsed = URL.parse(uri)
+  if (!parsed || /[\s\\]/.test(uri)) throw refuse('is not a URL')
+  if (parsed.hash || uri.includes('#')) throw refuse('must have no fragment')
+  if (parsed.username || parsed.password) throw refuse('must have no user name')
+  if (parsed.protocol === 'https:') return
+  if (parsed.protocol === 'http:') {
+    if (isLoopbackHost(parsed.hostname)) return
+    if (production) throw refuse('must be https:, except to loopback')
+    return
+  }
+  if (isPublic && /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(parsed.protocol)) return
+  throw refuse('must be https: (an app may use its own reverse-domain scheme, as com.example.app:)')
+}
+
+/** An app on the person's own machine: its own scheme, or a loopback address, whose port may vary (RFC 8252 section 7.3). */
+function isNative(uri: string): boolean {
+  const parsed = URL.parse(uri)
+  return parsed?.protocol === 'http:'
+    ? /^(127\.|\[::1\])/.test(parsed.hostname)
+    : parsed?.protocol !== 'https:'
+}

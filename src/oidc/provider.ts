@@ -1,0 +1,178 @@
+import type { JWK } from 'jose'
+import type { Middleware } from 'koa'
+import Provider, { type Configuration, type errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Log } from '../log.ts'
+import { ACR } from './acr.ts'
+import { createAdapter, guarded } from './adapter.ts'
+import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
+import type { Clients } from './clients.ts'
+import { loadGrant } from './grant.ts'
+import { createPolicy } from './policy.ts'
+import type { UnitsOfWork } from './unit-of-work.ts'
+
+const MINUTE = 60
+const HOUR = 60 * MINUTE
+const DAY = 24 * HOUR
+
+/** Short, so that a new signing key is soon seen by everybody. */
+const PUBLIC_SECONDS = 5 * MINUTE
+
+/** A session ends when it isn't used for this long, */
+const SESSION_IDLE = 12 * HOUR
+/** and this long after the sign-in whatever happens (SES-04; NIST SP 800-63B-4, AAL2). */
+const SESSION_AT_MOST = DAY
+
+/** Lives in seconds, every one chosen. */
+const TTL = {
+  /** long enough to read a text twice, short enough that a forgotten tab is nothing */
+  Interaction: 15 * MINUTE,
+  AuthorizationCode: MINUTE,
+  IdToken: 15 * MINUTE,
+  AccessToken: 15 * MINUTE,
+  ClientCredentials: 15 * MINUTE,
+  Session: sessionSeconds,
+  RefreshToken: 14 * DAY,
+  Grant: 14 * DAY,
+}
+
+/** The pages the provider shows by itself, drawn elsewhere. */
+export interface ProviderPages {
+  error(
+    ctx: KoaContextWithOIDC,
+    out: { error: string; error_description?: string },
+    error: Error | errors.OIDCProviderError,
+  ): void
+  /** @param form the provider's own form, with its token, as HTML */
+  logout(ctx: KoaContextWithOIDC, form: string): void
+  loggedOut(ctx: KoaContextWithOIDC): void
+}
+
+interface Dependencies {
+  issuer: string
+  cookieKeys: string[]
+  signingKeys: JWK[]
+  units: UnitsOfWork
+  clients: Clients
+  accounts: Accounts
+  phoneOf: PhoneOf
+  pages: ProviderPages
+  /** for clients that don't say */
+  secondFactor: 'required' | 'optional'
+}
+
+/** node-oidc-provider with all its settings. */
+export function createProvider(deps: Dependencies): Provider {
+  const { issuer, units, clients, accounts } = deps
+  const secure = issuer.startsWith('https:')
+  const rowOf = (clientId: string) => units.current().clients.get(clientId)
+  const isFirstParty = (clientId: string) => rowOf(clientId)?.client_first_party ?? false
+  const needsSecondFactor = (clientId: string) =>
+    (rowOf(clientId)?.client_second_factor ?? deps.secondFactor) === 'required'
+
+  const configuration: Configuration = {
+    adapter: createAdapter(units, clients),
+    jwks: { keys: deps.signingKeys },
+    ttl: TTL,
+    scopes: SCOPES,
+    claims: CLAIMS,
+    acrValues: Object.values(ACR),
+    subjectTypes: ['public'],
+    responseTypes: ['code'],
+    clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
+    pkce: { required: () => true },
+    rotateRefreshToken: true,
+    // A client registered for refresh tokens gets them; whether they outlive the session is up to offline_access.
+    issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    // A single-page app calls from its own origin; nobody else's page may.
+    clientBasedCORS: (_ctx, origin, client) =>
+      client.clientAuthMethod === 'none' && originsOf(client.redirectUris).includes(origin),
+    acceptQueryParamAccessTokens: false,
+    allowOmittingSingleRegisteredRedirectUri: false,
+    cookies: cookies(deps.cookieKeys, secure),
+    features: {
+      devInteractions: { enabled: false },
+      claimsParameter: { enabled: true },
+      clientCredentials: { enabled: true },
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: { enabled: false },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => deps.pages.logout(ctx, form),
+        postLogoutSuccessSource: (ctx) => deps.pages.loggedOut(ctx),
+      },
+    },
+    interactions: {
+      policy: createPolicy({ isFirstParty, needsSecondFactor }),
+      url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
+    },
+    async findAccount(_ctx, sub) {
+      const account =
+        units.current().accounts.get(sub) ?? (await guarded(() => accounts.findById(sub)))
+      return account && !account.disabled ? toProviderAccount(account, deps.phoneOf) : undefined
+    },
+    loadExistingGrant: (ctx) => loadGrant(ctx, isFirstParty),
+    renderError: (ctx, out, error) => deps.pages.error(ctx, out, error),
+  }
+  const provider = new Provider(issuer, configuration)
+  // Every request reaches it with the issuer's host and scheme in its headers (web/front), never the visitor's own.
+  provider.proxy = true
+  provider.use(cacheable)
+  return provider
+}
+
+function originsOf(uris: readonly string[] = []): string[] {
+  return uris.flatMap((uri) => (/^https?:/.test(uri) ? (URL.parse(uri)?.origin ?? []) : []))
+}
+
+/** What is left of a session's life; the provider asks each time it is used. */
+function sessionSeconds(_ctx: unknown, { loginTs }: { loginTs?: number | undefined }): number {
+  if (loginTs === undefined) return SESSION_IDLE
+  const left = loginTs + SESSION_AT_MOST - Math.floor(Date.now() / 1000)
+  return Math.max(1, Math.min(SESSION_IDLE, left))
+}
+
+/** Keys and discovery are for everybody and may be kept for a while; all else is `no-store`. */
+const cacheable: Middleware = async (ctx, next) => {
+  await next()
+  const isPublic = ctx.oidc?.route === 'jwks' || ctx.oidc?.route === 'discovery'
+  if (isPublic && ctx.status === 200) ctx.set('Cache-Control', `public, max-age=${PUBLIC_SECONDS}`)
+}
+
+/** Names carry the prefixes that make browsers hold them to this host and to https (SES-02). */
+function cookies(keys: string[], secure: boolean): NonNullable<Configuration['cookies']> {
+  const attributes = { signed: true, httpOnly: true, sameSite: 'lax', secure } as const
+  return {
+    keys,
+    names: {
+      session: `${secure ? '__Host-' : ''}sallyport_session`,
+      interaction: `${secure ? '__Secure-' : ''}sallyport_interaction`,
+      resume: `${secure ? '__Secure-' : ''}sallyport_resume`,
+    },
+    long: attributes,
+    short: attributes,
+  }
+}
+
+/** Logs why a request of an app was refused: what its developers need, and never a parameter's value. */
+export function logRefusals(provider: Provider, log: Log): void {
+  const note = (what: string) => (ctx: KoaContextWithOIDC, error: errors.OIDCProviderError) => {
+    const { error: code, error_description: description, error_detail: detail } = error
+    log.info(
+      {
+        request: ctx.state.requestId,
+        client: ctx.oidc?.client?.clientId,
+        refusal: code,
+        description,
+        detail,
+      },
+      what,
+    )
+  }
+  provider.on('authorization.error', note('authorization refused'))
+  provider.on('grant.error', note('token refused'))
+  provider.on('userinfo.error', note('userinfo refused'))
+  provider.on('end_session.error', note('sign-out refused'))
+}

@@ -1,0 +1,123 @@
+import { randomUUID } from 'node:crypto'
+import type { Context, Middleware } from 'koa'
+import { errors as providerErrors } from 'oidc-provider'
+import { asUnavailable } from '../db/faults.ts'
+import { Refusal, Unavailable } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { ChangedMeanwhile, UsedAlready } from '../oidc/unit-of-work.ts'
+import type { Pages } from './pages.ts'
+
+/**
+ * The outermost layer: gives the request an id, logs what became of it, and turns whatever was thrown into
+ * an answer that tells what to do and nothing of the inside.
+ */
+export function createFailure({ pages, log }: { pages: Pages; log: Log }): Middleware {
+  return async (ctx, next) => {
+    const id = randomUUID()
+    const began = performance.now()
+    ctx.state.requestId = id
+    ctx.set('X-Request-Id', id)
+    try {
+      await next()
+      if (ctx.status === 404 && (ctx.body === undefined || ctx.body === null)) throw notFound()
+      if (ctx.status === 503 && !ctx.response.get('Retry-After')) ctx.set('Retry-After', '2')
+    } catch (error) {
+      answer(ctx, id, error, { pages, log })
+    }
+    const fields = {
+      request: id,
+      method: ctx.method,
+      path: withoutIds(ctx.path),
+      status: ctx.status,
+    }
+    log[ctx.path.startsWith('/assets/') ? 'debug' : 'info'](
+      { ...fields, durationMs: Math.round(performance.now() - began) },
+      'request',
+    )
+  }
+}
+
+function answer(
+  ctx: Context,
+  id: string,
+  thrown: unknown,
+  { pages, log }: { pages: Pages; log: Log },
+): void {
+  // What was to be stored wasn't, so nothing of it may leave: no redirect with a code, no new session's cookie.
+  ctx.remove('Location')
+  ctx.remove('Set-Cookie')
+  if (thrown instanceof ChangedMeanwhile && ctx.method === 'GET') {
+    // Nothing was stored: asked once more, it meets things as they are now.
+    ctx.status = 303
+    ctx.redirect(ctx.url)
+    return
+  }
+  const refusal = toRefusal(thrown)
+  if (!(thrown instanceof Refusal))
+    log[refusal.status >= 500 ? 'error' : 'info']({ request: id, error: thrown }, 'request failed')
+  ctx.status = refusal.status
+  if (refusal.retryAfterSeconds !== undefined)
+    ctx.set('Retry-After', String(refusal.retryAfterSeconds))
+  ctx.set('Cache-Control', 'no-store')
+  if (wantsPage(ctx)) {
+    ctx.type = 'html'
+    const title = titleOf(refusal.status, refusal.code)
+    ctx.body = pages.render('error', {
+      title,
+      message: refusal.message,
+      hint: null,
+      requestId: refusal.status >= 500 ? id : null,
+    })
+  } else {
+    ctx.body = { error: refusal.code, error_description: refusal.message }
+  }
+}
+
+function toRefusal(thrown: unknown): Refusal {
+  const error = asUnavailable(thrown)
+  if (error instanceof Refusal) return error
+  if (error instanceof ChangedMeanwhile) {
+    return new Refusal(
+      'changed_meanwhile',
+      409,
+      'Something changed while this was on its way. Go back and try again.',
+    )
+  }
+  if (error instanceof UsedAlready)
+    return new Refusal('invalid_grant', 400, 'grant request is invalid')
+  if (error instanceof providerErrors.SessionNotFound) {
+    return new Refusal(
+      'no_interaction',
+      400,
+      'This sign-in has expired or was finished. Go back to your app and sign in again.',
+    )
+  }
+  if (error instanceof providerErrors.OIDCProviderError && error.status === 503)
+    return new Unavailable(error)
+  return new Refusal(
+    'server_error',
+    500,
+    'Something went wrong on our side. Please try again; if it stays, tell the people who run this service the number below.',
+  )
+}
+
+function notFound(): Refusal {
+  return new Refusal('not_found', 404, 'There is nothing at this address.')
+}
+
+export function wantsPage(ctx: Context): boolean {
+  return ctx.accepts('json', 'html') === 'html'
+}
+
+export function titleOf(status: number, code: string): string {
+  if (code === 'no_interaction') return 'This sign-in has ended'
+  if (status === 404) return 'Not found'
+  if (status === 503) return 'Just a moment'
+  if (status >= 500) return 'Something went wrong'
+  return 'That didn’t work'
+}
+
+/** Paths hold interaction ids, which belong in no log. */
+function withoutIds(path: string): string {
+  return path.slice(0, 200).replace(/^\/(interaction|auth)\/[^/]+/i, '/$1/:uid')
+}

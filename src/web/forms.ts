@@ -1,0 +1,51 @@
+import type { Context, Middleware } from 'koa'
+import { HttpMethodEnum, koaBody } from 'koa-body'
+import { z } from 'zod'
+import { Refusal } from '../errors.ts'
+
+const LIMIT = 16 * 1024
+
+const read = koaBody({
+  urlencoded: true,
+  json: false,
+  text: false,
+  multipart: false,
+  formLimit: LIMIT,
+  parsedMethods: [HttpMethodEnum.POST],
+  onError(error) {
+    const status = 'status' in error && error.status === 413 ? 413 : 400
+    throw new Refusal(
+      'body',
+      status,
+      status === 413 ? 'That is more than a form may hold.' : 'That form could not be read.',
+    )
+  },
+})
+
+/** Reads the body of a form; anything but a plain form of moderate size is refused before it is parsed. */
+export const readForm: Middleware = async (ctx, next) => {
+  if (ctx.method !== 'POST') return next()
+  if (!ctx.is('application/x-www-form-urlencoded')) {
+    throw new Refusal(
+      'content_type',
+      415,
+      'Only forms (application/x-www-form-urlencoded) are read here.',
+    )
+  }
+  if (ctx.get('Content-Encoding'))
+    throw new Refusal('content_encoding', 415, 'Compressed forms are not read here.')
+  return read(ctx, next)
+}
+
+/** A form field as browsers send it: one string. Repeated and nested fields are arrays and objects, and refused. */
+export const field = z.string().max(LIMIT)
+
+/**
+ * The fields of a form. Fields it doesn't know are ignored, and reach nothing.
+ * @throws Refusal when a field is missing, repeated or nested
+ */
+export function parseForm<T extends z.ZodType>(ctx: Context, schema: T): z.output<T> {
+  const parsed = schema.safeParse(ctx.request.body ?? {})
+  if (parsed.success) return parsed.data
+  throw new Refusal('form', 400, 'That form was incomplete. Go back and fill it in again.')
+}

@@ -1,0 +1,52 @@
+import type { Context } from 'koa'
+import type { Challenges } from '../second-factor/challenges.ts'
+import type { Consent } from './consent.ts'
+import type { SignIn } from './sign-in.ts'
+import type { Steps } from './steps.ts'
+import type { Visitors } from './visitor.ts'
+
+interface Dependencies {
+  signIn: SignIn
+  challenges: Challenges
+  visitors: Visitors
+  steps: Steps
+  consent: Consent
+}
+
+/** The dispatcher: one GET decides from what is stored which page is due; every POST records one fact and returns to it. */
+export function createInteraction({ signIn, challenges, visitors, steps, consent }: Dependencies) {
+  return {
+    /** Changes nothing and sends nothing. */
+    async show(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      // A browser that comes for the first time can't have a challenge yet.
+      const view = visitor.known ? await challenges.look(visitor) : ({ state: 'none' } as const)
+      if (view.state === 'open') return steps.code(ctx, visitor, view)
+      const interaction = await signIn.interaction(ctx)
+      const app = signIn.clientOf(interaction)
+      if (interaction.result) {
+        ctx.status = 303
+        return ctx.redirect(interaction.returnTo)
+      }
+      if (interaction.prompt.name === 'consent') return consent.show(ctx, visitor, interaction)
+      if (steps.standstill(ctx, visitor, view, app)) return
+      const hint = interaction.params.login_hint
+      steps.login(ctx, visitor, app, {
+        username: typeof hint === 'string' ? hint.slice(0, 128) : '',
+      })
+    },
+
+    /** Ends the sign-in; the app gets `access_denied`. */
+    async cancel(ctx: Context): Promise<void> {
+      await challenges.close(visitors.of(ctx))
+      await signIn.cancelled(ctx)
+    },
+
+    /** Goes back to the login page and leaves nothing of what was done. */
+    async restart(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      await challenges.close(visitor)
+      steps.back(ctx, visitor)
+    },
+  }
+}

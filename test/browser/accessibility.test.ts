@@ -1,0 +1,106 @@
+import { AxeBuilder } from '@axe-core/playwright'
+import type { Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { openWorld, type World } from '../support/browser.ts'
+import { EVERY_PAGE } from '../support/every-page.ts'
+import { createFlow } from '../support/flow.ts'
+import { startHouse } from '../support/house.ts'
+
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
+const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
+
+/** What is lower than a finger is wide: 44 px for buttons (WCAG 2.5.5), 24 px for all else (2.5.8). */
+const SMALL_TARGETS = `[...document.querySelectorAll('a, button, input:not([type=hidden])')]
+  .map((target) => ({ target, box: target.getBoundingClientRect() }))
+  .filter(({ target, box }) => {
+    const least = target.matches('button') ? 44 : 24
+    return Math.round(box.height) < least || Math.round(box.width) < least
+  })
+  .map(({ target, box }) => target.outerHTML + ' is ' + box.width + ' × ' + box.height)`
+
+const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
+
+const MOVING = `[...document.querySelectorAll('*')].filter((element) => {
+  const { transitionDuration, animationName, scrollBehavior } = getComputedStyle(element)
+  return /[1-9]/.test(transitionDuration) || animationName !== 'none' || scrollBehavior !== 'auto'
+}).length`
+
+describe('every page the house shows', () => {
+  let world: World
+  beforeAll(async () => {
+    // The gateway comes first, so that a page which says it is down can be had; the outbox follows it.
+    world = await openWorld()
+  })
+  afterEach(async () => {
+    world.house.gateway.mode = 'ok'
+    expect(await world.leave(), 'errors in the console').toEqual([])
+  })
+  afterAll(() => world.stop())
+
+  for (const [name, { heading, open }] of Object.entries(EVERY_PAGE)) {
+    test(`${name}: can be used by everyone, on any screen [WEB-18]`, async () => {
+      const visit = await world.visit()
+      const { page } = visit
+      await open(visit, world)
+      await page.getByRole('heading', { name: heading, level: 1 }).waitFor()
+      await expectAccessible(page)
+    })
+  }
+
+  test('the simulated phone and a login page of development: can be used by everyone [WEB-18]', async () => {
+    const house = await startHouse({ env: { SMS_GATEWAYS: 'outbox' } })
+    try {
+      await house.addClient('app', { name: 'Harbour' })
+      await house.addAccount('alex')
+      const { page } = await world.visit()
+      const flow = createFlow(house)
+      await page.goto(house.issuer + flow.authorizationUrl())
+      await expectAccessible(page)
+      await flow.toCode('alex')
+      await page.getByRole('link', { name: 'Open the simulated phone' }).waitFor()
+      await page.goto(`${house.issuer}/dev/outbox`)
+      await page.getByText('is your sign-in code').waitFor()
+      await expectAccessible(page)
+    } finally {
+      await house.stop()
+    }
+  })
+})
+
+async function expectAccessible(page: Page): Promise<void> {
+  await expectWellBuilt(page)
+  // Colours on their way from one scheme to the other are nobody's; at rest they are judged.
+  await page.emulateMedia({ reducedMotion: 'reduce' })
+  expect(await page.evaluate(MOVING), 'elements that move').toBe(0)
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport)
+    expect(await page.evaluate(SMALL_TARGETS), `targets on a ${size}`).toEqual([])
+    await page.emulateMedia({ colorScheme: 'light' })
+    expect(await violations(page, (axe) => axe.withTags(TAGS)), `${size}, light`).toEqual([])
+    // Colours are all that a scheme changes.
+    await page.emulateMedia({ colorScheme: 'dark' })
+    const contrast = (axe: AxeBuilder) => axe.withRules('color-contrast')
+    expect(await violations(page, contrast), `${size}, dark`).toEqual([])
+  }
+  await page.setViewportSize({ width: 320, height: 640 })
+  expect(await page.evaluate(TOO_WIDE), 'pixels wider than 320').toBe(0)
+  expect(await page.evaluate(SMALL_TARGETS), 'targets at 320 pixels').toEqual([])
+}
+
+async function expectWellBuilt(page: Page): Promise<void> {
+  expect(await page.locator('html').getAttribute('lang')).toBe('en')
+  expect(await page.title()).toMatch(/\S – Sallyport$/)
+  expect(await page.locator('h1').count(), 'level 1 headings').toBe(1)
+  expect(await page.getByRole('main').count(), 'main landmarks').toBe(1)
+}
+
+async function violations(
+  page: Page,
+  narrowed: (axe: AxeBuilder) => AxeBuilder,
+): Promise<string[]> {
+  // Legacy mode saves a blank page for each run; it leaves out frames of other origins, and we have none.
+  const found = await narrowed(new AxeBuilder({ page }).setLegacyMode(true)).analyze()
+  return found.violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html }) => `${id}: ${help}: ${html}`),
+  )
+}

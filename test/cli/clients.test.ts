@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createPlace, type Place, randomKey } from './command-line.ts'
+
+let database: TestDatabase
+let place: Place
+let cli: Place['cli']
+let json: Place['json']
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  place = createPlace(database.url)
+  ;({ cli, json } = place)
+})
+
+afterAll(async () => {
+  place.remove()
+  await database.destroy()
+})
+
+const CALLBACK = ['--redirect-uri', 'https://shop.example.com/callback']
+
+describe.concurrent('client', { timeout: 90_000 }, () => {
+  test('create prints the secret once; list and show never do', async () => {
+    const made = await json([
+      ...['client', 'create', '--id', 'shop', '--name', 'The shop', ...CALLBACK],
+      ...['--redirect-uri', 'https://a.example/cb', 'https://b.example/cb', '--first-party'],
+      ...['--post-logout-redirect-uri', 'https://shop.example.com/', '--second-factor', 'optional'],
+      ...['--grant', 'authorization_code,refresh_token', '--scope', 'openid profile', 'email'],
+    ])
+    expect(made).toEqual({
+      client_id: 'shop',
+      client_secret: expect.stringMatching(/^[\w-]{43}$/),
+    })
+    const summary = {
+      client_id: 'shop',
+      name: 'The shop',
+      redirect_uris: [
+        'https://shop.example.com/callback',
+        'https://a.example/cb',
+        'https://b.example/cb',
+      ],
+      post_logout_redirect_uris: ['https://shop.example.com/'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      public: false,
+      first_party: true,
+      second_factor: 'optional',
+      scope: 'openid profile email',
+    }
+    expect(await json(['client', 'show', 'shop'])).toEqual(summary)
+    expect(await json(['client', 'list'])).toContainEqual(summary)
+    const shown = await Promise.all([cli(['client', 'show', 'shop']), cli(['client', 'list'])])
+    for (const { code, out, err } of shown) {
+      expect(code).toBe(0)
+      expect(out).toContain('The shop')
+      expect(out + err).not.toContain(made.client_secret)
+    }
+  })
+
+  test('a public one has no secret', async () => {
+    const args = ['client', 'create', '--id', 'app', '--public']
+    const made = await json([...args, '--redirect-uri', 'com.example.app:/callback'])
+    expect(made).toEqual({ client_id: 'app' })
+    expect(await json(['client', 'show', 'app'])).toMatchObject({ public: true, scope: null })
+  })
+
+  test('a machine needs no redirect URI; one that signs people in does', async () => {
+    const args = ['client', 'create', '--id', 'machine']
+    expect(await cli(args)).toMatchObject({
+      code: 1,
+      out: '',
+      err: 'A client that signs people in needs a redirect URI.\n',
+    })
+    expect(await json([...args, '--grant', 'client_credentials'])).toMatchObject({
+      client_id: 'machine',
+    })
+  })
+
+  test('an id is taken once, and free again after delete', async () => {
+    const args = ['client', 'create', '--id', 'once', ...CALLBACK]
+    const first = await cli(args)
+    expect(first.out).toMatch(/^client_id {6}once\nclient_secret {2}[\w-]{43}\n/)
+    expect(await cli(args)).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining('already'),
+    })
+    expect(await json(['client', 'delete', 'once'])).toEqual({ client_id: 'once', deleted: true })
+    const err = 'There is no client once.\n'
+    expect(await cli(['client', 'delete', 'once'])).toEqual({ code: 1, out: '', err })
+    expect(await cli(['client', 'show', 'once'])).toEqual({ code: 1, out: '', err })
+    expect((await cli(args)).code).toBe(0)
+  })
+
+  test.each([
+    ['https://shop.example.com/callback#fragment', 'must have no fragment'],
+    ['https://user@shop.example.com/callback', 'must have no user name'],
+    ['javascript:alert(1)', 'must be https:'],
+    ['/callback', 'is not a URL'],
+  ])('refuses the redirect URI %s', async (uri, why) => {
+    const args = ['client', 'create', '--id', 'lint']
+    const answers = await Promise.all([
+      cli([...args, '--redirect-uri', uri]),
+      cli([...args, ...CALLBACK, '--post-logout-redirect-uri', uri]),
+    ])
+    for (const { code, out, err } of answers) {
+      expect({ code, out }).toEqual({ code: 1, out: '' })
+      expect(err).toContain(why)
+    }
+  })
+
+  test('production refuses plain http but to loopback', async () => {
+    const production = {
+      NODE_ENV: 'production',
+      ISSUER: 'https://login.example.com',
+      SMS_GATEWAYS: 'textbee',
+      SMS_ALLOWED_COUNTRIES: '*',
+      TEXTBEE_API_KEY: randomKey(),
+      TEXTBEE_DEVICE_ID: 'device',
+      TEXTBEE_WEBHOOK_SECRET: randomKey(),
+    }
+    const create = (id: string, uri: string) =>
+      cli(['client', 'create', '--id', id, '--redirect-uri', uri], '', production)
+    const [plain, loopback] = await Promise.all([
+      create('plain', 'http://shop.example.com/callback'),
+      create('loopback', 'http://127.0.0.1:8080/callback'),
+    ])
+    expect(plain).toMatchObject({ code: 1, out: '' })
+    expect(plain.err).toContain('must be https:, except to loopback')
+    expect(loopback).toMatchObject({ code: 0, err: '' })
+  })
+})

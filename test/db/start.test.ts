@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Client } from 'pg'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { readConfig } from '../../src/config/config.ts'
+import { completeSecrets } from '../../src/config/development-keys.ts'
+import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
+import { type Child, killChildren, startChild } from '../support/children.ts'
+import { createFlow } from '../support/flow.ts'
+import { type House, startHouse } from '../support/house.ts'
+import { freePort } from '../support/ports.ts'
+
+const MAIN = 'src/main.ts'
+let house: House
+let app: { id: string; secret: string }
+
+beforeAll(async () => {
+  house = await startHouse()
+  app = await house.addClient('app')
+  await house.addAccount('alex')
+})
+afterAll(async () => {
+  await killChildren()
+  await house.stop()
+})
+
+/** A process of its own beside the house, on the same database; it resolves when the process can serve. */
+async function startInstance(more: Record<string, string> = {}): Promise<Child & { url: string }> {
+  const port = String(await freePort())
+  const child = startChild(MAIN, [], {
+    ...house.variables,
+    PORT: port,
+    NODE_ENV: 'production',
+    SMS_ALLOWED_COUNTRIES: '*',
+    HOST: '127.0.0.1',
+    TEXTBEE_TIMEOUT_MS: '2000',
+    ...more,
+  })
+  await child.says('"ready"')
+  return Object.assign(child, { url: `http://localhost:${port}` })
+}
+
+async function jwksOf(url: string): Promise<Array<Record<string, unknown>>> {
+  const { keys } = JSON.parse(await (await fetch(`${url}/jwks`)).text())
+  return keys
+}
+
+test('two instances that start at once on an empty database both serve, and share their keys (AVL-18)', async () => {
+  const admin = new Client({ connectionString: inject('postgresUrl') })
+  await admin.connect()
+  const name = `empty_${randomBytes(6).toString('hex')}`
+  await admin.query(`create database ${name}`)
+  const url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
+  const migrated: string[] = []
+  const servers = await Promise.all(
+    [0, 1, 2].map(async () => {
+      const variables = { ...house.variables, PORT: String(await freePort()), DATABASE_URL: url }
+      const { config, secrets } = readConfig(variables)
+      return startServer({
+        config,
+        secrets: completeSecrets(config, secrets, () => {}),
+        log: createLog('info', false, {
+          write: (line) => void (line.includes('"migrated"') && migrated.push(line)),
+        }),
+      })
+    }),
+  )
+  await Promise.all(servers.map(({ ready }) => ready))
+  const all = await Promise.all(
+    servers.map(({ address }) => jwksOf(`http://localhost:${address.port}`)),
+  )
+  expect(all[0]).toHaveLength(2)
+  for (const keys of all) expect(keys).toEqual(all[0])
+  expect(migrated.length).toBeGreaterThan(0)
+  expect(new Set(migrated.map((line) => JSON.parse(line).migration)).size).toBe(migrated.length)
+  await Promise.all(servers.map((server) => server.stop()))
+  await admin.query(`drop database ${name} with (force)`)
+  await admin.end()
+})
+
+test('signing keys are sealed in the table, and published without their private parts (CRY-10)', async () => {
+  const rows = await house.db.selectFrom('signing_key').selectAll().execute()
+  expect(rows).toHaveLength(2)
+  for (const { kid, private_jwk } of rows) {
+    expect(private_jwk.toString('latin1')).not.toMatch(/"(d|kty|n|crv)"/)
+    const place = { column: 'signing_key.private_jwk', row: kid }
+    expect(JSON.parse(house.rooms.vault.open(private_jwk, place).toString())).toHaveProperty('d')
+    expect(() => house.rooms.vault.open(private_jwk, { ...place, row: 'other' })).toThrow()
+  }
+  const published = await jwksOf(house.url)
+  expect(published.map(({ kid }) => kid).toSorted()).toEqual(rows.map(({ kid }) => kid).toSorted())
+  for (const key of published) {
+    for (const part of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k', 'oth'])
+      expect(key).not.toHaveProperty(part)
+    if (key.kty === 'RSA')
+      expect(Buffer.from(String(key.n), 'base64url').length).toBeGreaterThanOrEqual(256)
+    else expect(key).toMatchObject({ kty: 'EC', crv: 'P-256' })
+  }
+})
+
+describe('a start that can’t succeed ends with exit code 1 and a sentence', () => {
+  test('with other encryption keys than the database was set up with (CRY-05)', async () => {
+    const child = startChild(MAIN, [], {
+      ...house.variables,
+      PORT: String(await freePort()),
+      ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    })
+    expect(await child.ended).toBe(1)
+    expect(child.err).toContain('ENCRYPTION_KEYS does not fit this database')
+    expect(child.err).not.toContain('    at ')
+    expect((await fetch(`${house.url}/readyz`)).status).toBe(200)
+  })
+
+  test('on a port that is in use', async () => {
+    const blocker = createServer()
+    const port = await freePort()
+    await new Promise<void>((resolve) => blocker.listen(port, '127.0.0.1', resolve))
+    const child = startChild(MAIN, [], { ...house.variables, PORT: String(port) })
+    expect(await child.ended).toBe(1)
+    expect(child.err).toBe(
+      `Port ${port} of 127.0.0.1 is in use by another program. End that one, or set PORT to another.\n`,
+    )
+    blocker.close()
+  })
+})
+
+describe('SIGTERM (AVL-10)', () => {
+  test('lets a request that is being served end, and then the process, with exit code 0', async () => {
+    const instance = await startInstance()
+    const flow = createFlow(house, { client: app, url: instance.url })
+    await flow.begin()
+    house.gateway.mode = 'hang'
+    // The gateway doesn't answer, so this one is under way for a while.
+    const answer = flow.password('alex')
+    await pause(700)
+    const began = performance.now()
+    instance.process.kill('SIGTERM')
+    expect((await answer).status).toBe(303)
+    expect(await instance.ended).toBe(0)
+    expect(performance.now() - began).toBeLessThan(5000)
+    house.gateway.reset()
+    expect(instance.err).toBe('')
+  })
+
+  test('under load leaves no code half used: what was answered holds, the rest can be done again', async () => {
+    const instance = await startInstance()
+    const walks = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const flow = createFlow(house, { client: app })
+        await flow.begin()
+        return flow
+      }),
+    )
+    const codes: string[] = []
+    for (const flow of walks) {
+      await flow.password('alex')
+      const query = await flow.resume(await flow.code(house.lastCode()))
+      codes.push(query.get('code') ?? '')
+    }
+    const answers = walks.map(async (flow, i) => {
+      flow.url = instance.url
+      return flow.redeem(codes[i] ?? '').catch(() => undefined)
+    })
+    instance.process.kill('SIGTERM')
+    for (const [i, answer] of (await Promise.all(answers)).entries()) {
+      const flow = walks[i]
+      if (!flow || answer?.status === 200) continue
+      flow.url = house.url
+      expect((await flow.redeem(codes[i] ?? '')).status).toBe(200)
+    }
+    expect(await instance.ended).toBe(0)
+  })
+})
+
+test('a sign-in whose instance stops after the password goes on at another (AVL-09)', async () => {
+  const instance = await startInstance()
+  const flow = createFlow(house, { client: app, url: instance.url })
+  await flow.toCode('alex')
+  instance.process.kill('SIGKILL')
+  await instance.ended
+  flow.url = house.url
+  expect((await flow.page()).html).toContain('one-time-code')
+  const query = await flow.resume(await flow.code(house.lastCode()))
+  expect((await flow.redeem(query.get('code') ?? '')).status).toBe(200)
+})
+
+test('a first start without any configuration serves from the embedded database, and a kill -9 does no harm', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'sallyport-start-'))
+  const port = String(await freePort())
+  let keys: unknown
+  for (let round = 0; round < 2; round++) {
+    const child = startChild(MAIN, [], { DATA_DIR: dataDir, PORT: port })
+    await child.says('ready')
+    const now = await jwksOf(`http://localhost:${port}`)
+    expect(now).toEqual(keys ?? now)
+    keys = now
+    child.process.kill('SIGKILL')
+    await child.ended
+  }
+  rmSync(dataDir, { recursive: true, force: true })
+})

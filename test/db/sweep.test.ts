@@ -1,0 +1,190 @@
+import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely'
+import { Client, Pool } from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createThrottle } from '../../src/accounts/throttle.ts'
+import { databaseClock as clock } from '../../src/db/clock.ts'
+import type { Database } from '../../src/db/schema.ts'
+import { keepHouse } from '../../src/housekeeping.ts'
+import { createLog } from '../../src/log.ts'
+import { createMessages } from '../../src/messaging/messages.ts'
+import { createRecords } from '../../src/oidc/records.ts'
+import { createChallengeStatements } from '../../src/second-factor/challenge-statements.ts'
+import { sweepSendLimits } from '../../src/second-factor/send-limits.ts'
+import { burst, createFlow } from '../support/flow.ts'
+import { type House, PHONES, startHouse } from '../support/house.ts'
+import { unindexedReads } from '../support/plans.ts'
+
+const EXPIRED = 1200
+const LIVE = 300
+let house: House
+let explainer: Client
+
+beforeAll(async () => {
+  house = await startHouse()
+  await house.addClient('app')
+  await house.addAccount('alex')
+  explainer = new Client({ connectionString: house.database.url })
+  await explainer.connect()
+})
+afterAll(async () => {
+  await explainer.end()
+  await house.stop()
+})
+
+const TABLES = ['oidc_record', 'challenge', 'send_limit', 'sign_in_attempt', 'message'] as const
+type Swept = (typeof TABLES)[number]
+
+/** Each table's own way to sweep. */
+const sweeps: Record<Swept, (db: Kysely<Database>, batch: number) => Promise<number>> = {
+  oidc_record: (db, batch) => createRecords({ db, vault: house.rooms.vault, clock }).sweep(batch),
+  challenge: async (db, batch) => {
+    const rules = { ...house.config.otp, sms: house.config.sms }
+    const { numAffectedRows } = await createChallengeStatements(clock, rules)
+      .sweep(batch)
+      .execute(db)
+    return Number(numAffectedRows)
+  },
+  send_limit: (db, batch) => sweepSendLimits(db, clock, batch),
+  sign_in_attempt: (db, batch) => createThrottle({ db, clock }).sweep(batch),
+  message: (db, batch) => createMessages({ db, clock }).sweep(batch),
+}
+
+/** Fills every table: of its rows the first `EXPIRED` are due, the next `LIVE` only almost. */
+async function fill(): Promise<void> {
+  const { db } = house
+  const age = (due: string, live: string) =>
+    sql`now() - case when i <= ${EXPIRED}::int then ${due}::interval else ${live}::interval end`
+  const rows = sql`generate_series(1, ${EXPIRED + LIVE}::int) i`
+  const key = sql`sha256(int4send(i))`
+  await sql`truncate oidc_record, challenge, send_limit, sign_in_attempt, message`.execute(db)
+  await sql`insert into oidc_record (key, model, payload, expires_at)
+    select ${key}, 'Session', '\\x00', ${age('1 second', '-1 minute')} from ${rows}`.execute(db)
+  await sql`insert into oidc_record (key, model, payload)
+    values ('\\x01', 'Never', '\\x00')`.execute(db)
+  await sql`insert into challenge (id, interaction, browser, account_id, phone_id, counter,
+      created_at, expires_at, last_sent_at)
+    select 'c' || i, ${key}, ${key}, account_id, phone.id, i + 1000, now(),
+      ${age('61 minutes', '59 minutes')}, now() from (select * from phone order by id limit 1) phone, ${rows}`.execute(
+    db,
+  )
+  await sql`insert into send_limit (key, slot, slots)
+    select ${key}, floor(extract(epoch from ${age('75 minutes', '59 minutes')}) / 300), array_fill(1, array[13])
+    from ${rows}`.execute(db)
+  await sql`insert into sign_in_attempt (key, failures, last_at)
+    select ${key}, 1, ${age('25 hours', '23 hours')} from ${rows}`.execute(db)
+  await sql`insert into sign_in_attempt (key, failures, last_at, locked_until)
+    values ('\\x01', 99, now() - interval '2 days', now() + interval '1 hour')`.execute(db)
+  await sql`insert into message (id, challenge_id, channel, gateway, parts, state, created_at, updated_at)
+    select 'm' || i, 'c' || i, 'sms', 'textbee', 1, 'accepted', ${age('31 days', '29 days')}, now()
+    from ${rows}`.execute(db)
+  await sql`insert into client (id, metadata) select 'client' || i, '{}' from ${rows}
+    on conflict do nothing`.execute(db)
+  await sql`insert into account (id, username, username_key)
+    select 'a' || i, i, i from ${rows} on conflict do nothing`.execute(db)
+  await sql`insert into second_factor (account_id)
+    select 'a' || i from ${rows} on conflict do nothing`.execute(db)
+  await sql`insert into phone (id, account_id, number, number_fingerprint, is_primary)
+    select 'p' || i, 'a' || i, '', ${key}, true from ${rows} on conflict do nothing`.execute(db)
+  await sql`analyze`.execute(db)
+}
+
+async function left(table: Swept): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from ${sql.table(table)}`.execute(house.db)
+  return rows[0]?.n ?? 0
+}
+
+/** Rows that stay: the live ones, and one that never expires or is locked. */
+const staying = (table: Swept) =>
+  LIVE + (table === 'oidc_record' || table === 'sign_in_attempt' ? 1 : 0)
+
+describe.each(TABLES)('sweeping %s (CHL-22)', (table) => {
+  beforeEach(fill)
+
+  test('takes what is due, a batch at a time, and leaves what is alive', async () => {
+    const sweep = () => sweeps[table](house.db, 500)
+    expect([await sweep(), await sweep(), await sweep(), await sweep()]).toEqual([500, 500, 200, 0])
+    expect(await left(table)).toBe(staying(table))
+  })
+
+  test('works beside other sweepers and isn’t held up by a row in use', async () => {
+    await explainer.query('begin')
+    await explainer.query(`select from ${table} for update limit 1`)
+    const swept = await burst(4, async () => {
+      let sum = 0
+      for (let n = 1; n > 0; sum += n) n = await sweeps[table](house.db, 100)
+      return sum
+    })
+    await explainer.query('rollback')
+    const sum = swept.reduce((a, b) => a + b)
+    expect(EXPIRED - sum).toBeLessThanOrEqual(1)
+    await sweeps[table](house.db, 100)
+    expect(await left(table)).toBe(staying(table))
+  })
+
+  test('finds what is due by an index', async () => {
+    const sent: CompiledQuery[] = []
+    const pool = new Pool({ connectionString: house.database.url, max: 1 })
+    const db = new Kysely<Database>({
+      dialect: new PostgresDialect({ pool }),
+      log: ({ query }) => void sent.push(query),
+    })
+    await sweeps[table](db, 500)
+    await db.destroy()
+    expect(sent).toHaveLength(1)
+    for (const { sql, parameters } of sent)
+      expect(await unindexedReads(explainer, sql, parameters)).toEqual([])
+  })
+})
+
+describe('the plan', () => {
+  beforeAll(fill)
+
+  test('of every statement of a sign-in finds its rows by indexes', async () => {
+    await house.addAccount('planned', PHONES[1])
+    house.statements.length = 0
+    const flow = createFlow(house, { client: { id: 'app', secret: '' } })
+    await flow.toCode('planned')
+    await flow.page()
+    await flow.step('resend')
+    await flow.code('1')
+    const query = await flow.resume(await flow.code(house.lastCode(PHONES[1])))
+    await flow.redeem(query.get('code') ?? '')
+    const seen = new Set(house.statements)
+    expect(seen.size).toBeGreaterThan(10)
+    for (const statement of seen)
+      expect({ statement, reads: await unindexedReads(explainer, statement) }).toEqual({
+        statement,
+        reads: [],
+      })
+  })
+
+  test('of a statement without an index is told from one with', async () => {
+    expect(await unindexedReads(explainer, 'select from message where provider_id = $1')).toEqual([
+      'Seq Scan on message',
+    ])
+    expect(await unindexedReads(explainer, 'select from message where id = $1')).toEqual([])
+  })
+})
+
+describe('the housekeeper', () => {
+  test('goes through the rooms every minute, in batches, and past a room that fails', async () => {
+    vi.useFakeTimers()
+    const log = createLog('silent', false)
+    const batches: number[] = []
+    const failing = { sweep: () => Promise.reject(new Error('no')) }
+    const endless = { sweep: async (batch: number) => batches.push(batch) && batch }
+    const last = { sweep: vi.fn(async () => 0) }
+    const keeper = keepHouse([failing, endless, last], log)
+    await vi.advanceTimersByTimeAsync(61_000)
+    // A backlog is worked off over several rounds.
+    expect(batches).toEqual(Array(20).fill(500))
+    expect(last.sweep).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(last.sweep).toHaveBeenCalledTimes(2)
+    keeper.stop()
+    await vi.advanceTimersByTimeAsync(180_000)
+    expect(last.sweep).toHaveBeenCalledTimes(2)
+    vi.useRealTimers()
+  })
+})

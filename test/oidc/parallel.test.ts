@@ -1,0 +1,170 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Answer, burst, claimsOf, createFlow } from '../support/flow.ts'
+import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
+
+let house: House
+let app: { id: string; secret: string }
+
+beforeAll(async () => {
+  house = await startHouse()
+  app = await house.addClient()
+  await house.addAccount('alex')
+})
+afterAll(() => house.stop())
+
+/** Lets requests run until each waits to write a record of the model, and then lets them all go on. */
+async function heldUp(
+  model: string,
+  count: number,
+  requests: () => Promise<Answer>[],
+): Promise<Answer[]> {
+  const { answers } = await house.db.transaction().execute(async (trx) => {
+    await trx
+      .selectFrom('oidc_record')
+      .select('key')
+      .where('model', '=', model)
+      .forUpdate()
+      .execute()
+    const answers = requests()
+    while ((await waiting()) < count) await pause(10)
+    return { answers }
+  })
+  return Promise.all(answers)
+}
+
+async function waiting(): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*)::int as count from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(house.db)
+  return rows[0]?.count ?? 0
+}
+
+async function sessions(): Promise<number> {
+  const rows = await house.db
+    .selectFrom('oidc_record')
+    .select('key')
+    .where('model', '=', 'Session')
+    .execute()
+  return rows.length
+}
+
+const isCode = ({ location }: Answer) =>
+  location?.startsWith(REDIRECT_URI) && location.includes('code=')
+
+test('of resumes of one interaction at the same moment one gives a session and a code (CHL-03)', async () => {
+  const flow = createFlow(house, { client: app })
+  await flow.toCode('alex')
+  const { location = '' } = await flow.code(house.lastCode())
+  const cookie = await flow.jar.getCookieString(location)
+  const before = await sessions()
+  const answers = await heldUp('Interaction', 6, () =>
+    Array.from({ length: 6 }, () => createFlow(house).request(location, { headers: { cookie } })),
+  )
+  expect(answers.filter(isCode)).toHaveLength(1)
+  // The others are asked to look again, with no cookie of theirs, and find that it is over.
+  const others = answers.filter((answer) => !isCode(answer))
+  expect(new Set(others.map(({ status }) => status))).toEqual(new Set([303]))
+  expect(others.flatMap(({ headers }) => headers.getSetCookie())).toEqual([])
+  const late = await createFlow(house).request(others[0]?.location ?? '', { headers: { cookie } })
+  expect(late.status).toBe(400)
+  expect(await sessions()).toBe(before + 1)
+})
+
+test('signing out beside another request of the session stays signed out (SES-05)', async () => {
+  const flow = createFlow(house, { client: app })
+  await flow.complete('alex')
+  const beside = createFlow(house, { client: app, jar: await flow.jar.clone() })
+  const page = await flow.request('/session/end')
+  const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.html)?.[1] ?? ''
+  await heldUp('Session', 2, () => [
+    beside.request(beside.authorizationUrl({ prompt: 'none' })),
+    flow.post('/session/end/confirm', { xsrf, logout: 'yes' }),
+  ])
+  const after = createFlow(house, { client: app, jar: beside.jar })
+  expect((await after.begin({ prompt: 'none' })).location).toContain('login_required')
+})
+
+test('two tabs that finish at the same moment both get there', async () => {
+  const first = createFlow(house, { client: app })
+  await first.complete('alex')
+  const tabs = await burst(2, async () => {
+    const tab = createFlow(house, { client: app, jar: first.jar })
+    await tab.begin({ prompt: 'login' })
+    await tab.password('alex')
+    return { tab, code: house.lastCode() }
+  })
+  for (const { tab, code } of tabs) {
+    const answer = await tab.code(code)
+    if (answer.status !== 303) continue
+    const query = await tab.resume(answer)
+    expect((await tab.redeem(query.get('code') ?? '')).status).toBe(200)
+  }
+})
+
+test('claims asked for by name are limited by the client’s scopes, first-party or not', async () => {
+  const claims = JSON.stringify({
+    id_token: { email: null },
+    userinfo: { email: null, name: null, phone_number: { essential: true } },
+  })
+  for (const firstParty of [true, false]) {
+    const bare = await house.addClient(`bare-${firstParty}`, { scope: ['openid'], firstParty })
+    const flow = createFlow(house, { client: bare })
+    await flow.toCode('alex', { claims })
+    let answer = await flow.code(house.lastCode())
+    if (!firstParty) {
+      answer = await flow.request(answer.location ?? '')
+      const page = await flow.arrive(answer.location ?? '')
+      expect(page.html).not.toMatch(/email|phone_number/)
+      answer = await flow.step('consent')
+    }
+    const query = await flow.resume(answer)
+    const { body } = await flow.redeem(query.get('code') ?? '')
+    expect(claimsOf(body)).not.toHaveProperty('email')
+    const info = await fetch(`${house.url}/me`, {
+      headers: { authorization: `Bearer ${body.access_token}` },
+    })
+    expect(Object.keys(JSON.parse(await info.text()))).toEqual(['sub'])
+  }
+})
+
+test('a claim within the client’s scopes is given when it is asked for by name, the phone too', async () => {
+  const flow = createFlow(house, { client: await house.addClient('full') })
+  const query = await flow.complete('alex', undefined, {
+    claims: JSON.stringify({ userinfo: { phone_number: null, email: null } }),
+  })
+  const { body } = await flow.redeem(query.get('code') ?? '')
+  const info = await fetch(`${house.url}/me`, {
+    headers: { authorization: `Bearer ${body.access_token}` },
+  })
+  expect(JSON.parse(await info.text())).toMatchObject({
+    phone_number: '+46701234567',
+    email: 'alex@example.com',
+  })
+})
+
+test('a single-page app redeems its code from its own origin, and nobody else’s page can read the answer (OIDC-37)', async () => {
+  await house.addClient('page', { public: true, redirectUris: ['https://spa.example/cb'] })
+  const ask = async (id: string, origin: string) => {
+    const response = await fetch(`${house.url}/token`, {
+      method: 'POST',
+      headers: { origin },
+      body: new URLSearchParams({
+        grant_type: 'authorization_code',
+        client_id: id,
+        code: 'x',
+        redirect_uri: 'https://spa.example/cb',
+        code_verifier: 'v'.repeat(43),
+      }),
+    })
+    return {
+      allowed: response.headers.get('access-control-allow-origin'),
+      body: await response.text(),
+    }
+  }
+  expect((await ask('page', 'https://spa.example')).allowed).toBe('https://spa.example')
+  for (const origin of ['https://evil.example', 'null', 'https://spa.example.evil.example']) {
+    expect((await ask('page', origin)).allowed).toBe(null)
+  }
+})

