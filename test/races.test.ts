@@ -142,7 +142,7 @@ describe.each(['one instance', 'two instances', 'a database set to repeatable re
         await flow.toCode(name)
       })
       const counters = (await challengesOf(name))
-        .map(({ counter }) => BigInt(counter))
+        .map(({ counter }) => BigInt(counter ?? 0))
         .sort((a, b) => (a < b ? -1 : 1))
       expect(counters).toEqual(Array.from({ length: 21 }, (_, index) => BigInt(index + 1)))
     })

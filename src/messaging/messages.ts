@@ -1,6 +1,7 @@
 import { type Expression, type Kysely, type RawBuilder, sql } from 'kysely'
 import { type Clock, later } from '../db/clock.ts'
-import type { Database, MessageState } from '../db/schema.ts'
+import type { Database } from '../db/schema.ts'
+import type { MessageState } from '../db/tables/messaging.ts'
 import type { SendResult } from './gateway.ts'
 
 const KEPT_SECONDS = 30 * 24 * 3600

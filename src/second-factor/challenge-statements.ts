@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import { type Clock, later } from '../db/clock.ts'
-import type { MessageState } from '../db/schema.ts'
+import type { MessageState } from '../db/tables/messaging.ts'
 import { latestMessageState } from '../messaging/messages.ts'
 import {
   type ChallengeRules,

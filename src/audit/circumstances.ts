@@ -1,0 +1,24 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** Who acts, in which request, from where: what every audit event says of its surroundings. */
+export interface Circumstances {
+  /** `self`, `system`, `command-line`, or who else acts, with an id */
+  actor: string
+  requestId: string | null
+  /** fingerprint of the client's address, never the address */
+  address: string | null
+}
+
+const storage = new AsyncLocalStorage<Circumstances>()
+
+/** Nobody asked for it: housekeeping, a watch that raised an alert. */
+const BY_ITSELF: Circumstances = { actor: 'system', requestId: null, address: null }
+
+/** Runs work in these circumstances, so that what it records needn't be told them. */
+export function inCircumstances<T>(circumstances: Circumstances, work: () => T): T {
+  return storage.run(circumstances, work)
+}
+
+export function circumstances(): Circumstances {
+  return storage.getStore() ?? BY_ITSELF
+}

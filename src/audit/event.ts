@@ -1,0 +1,100 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { Clock } from '../db/clock.ts'
+import { circumstances } from './circumstances.ts'
+
+/** What can happen. The names are part of the export, so they are never changed. */
+export const EVENT_TYPES = [
+  'account.created',
+  'account.deleted',
+  'account.disabled',
+  'account.enabled',
+  'account.invited',
+  'account.unlocked',
+  'alert.budget',
+  'alert.conversion',
+  'alert.prefix',
+  'authenticator.added',
+  'authenticator.removed',
+  'backup-code.used',
+  'backup-codes.issued',
+  'client.created',
+  'client.deleted',
+  'code.issued',
+  'code.not-sent',
+  'code.refused',
+  'code.right',
+  'code.sent-again',
+  'code.tried',
+  'code.wrong',
+  'codes.disabled',
+  'codes.locked',
+  'consent.given',
+  'consent.revoked',
+  'country.paused',
+  'country.resumed',
+  'factors.reset',
+  'notice.failed',
+  'password.changed',
+  'password.locked',
+  'password.reset',
+  'password.reset-asked',
+  'password.right',
+  'password.wrong',
+  'phone.added',
+  'phone.labelled',
+  'phone.made-primary',
+  'phone.proven',
+  'phone.removed',
+  'session.ended',
+  'session.started',
+  'token.issued',
+  'token.refused',
+  'token.reused',
+  'trusted-browser.added',
+  'trusted-browser.copied',
+  'trusted-browser.ended',
+  'trusted-browser.used',
+] as const
+
+export type EventType = (typeof EVENT_TYPES)[number]
+
+/** Ids and plain words only: no name, number, address, code or token ever stands in an event. */
+export interface AuditEvent {
+  type: EventType
+  /** whom it happened to; an expression where the statement knows it */
+  accountId?: string | null | RawBuilder<unknown>
+  clientId?: string | null | RawBuilder<unknown>
+  detail?: Readonly<Record<string, string | number | boolean | null | RawBuilder<unknown>>>
+}
+
+/**
+ * A statement that records an event, to stand as a common table expression in the statement that does what it
+ * tells of: so neither is ever there without the other (LOG-06).
+ *
+ * @param source one row for each event: `from …`, `where exists …`; always one when left out
+ */
+export function auditEntry(
+  clock: Clock,
+  { type, accountId = null, clientId = null, detail = {} }: AuditEvent,
+  source: RawBuilder<unknown> = sql``,
+): RawBuilder<{ id: string }> {
+  const { actor, requestId, address } = circumstances()
+  const members = Object.entries(detail).flatMap(([name, value]) => [
+    sql`${name}::text`,
+    isExpression(value) ? value : sql`${JSON.stringify(value)}::jsonb`,
+  ])
+  return sql`
+    insert into audit_event (at, type, actor, account_id, client_id, request_id, address, detail)
+    select ${clock()}, ${type}::text, ${actor}::text, ${textOf(accountId)}, ${textOf(clientId)}, ${requestId}::text,
+      ${address}::text, jsonb_strip_nulls(jsonb_build_object(${sql.join(members)}))
+    ${source}
+    returning id`
+}
+
+function textOf(value: string | null | RawBuilder<unknown>): RawBuilder<unknown> {
+  return isExpression(value) ? value : sql`${value}::text`
+}
+
+function isExpression(value: unknown): value is RawBuilder<unknown> {
+  return typeof value === 'object' && value !== null && 'toOperationNode' in value
+}

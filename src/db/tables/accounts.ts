@@ -1,0 +1,37 @@
+import type { Generated } from 'kysely'
+
+export interface AccountTable {
+  id: string
+  username: string
+  /** the name as it is looked up: NFKC, case folded, trimmed */
+  username_key: string
+  email: string | null
+  email_verified: Generated<boolean>
+  name: string | null
+  /** PHC string */
+  password_hash: string | null
+  disabled_at: Date | null
+  /** of the pages this person last signed in on, for notices */
+  language: string | null
+  created_at: Generated<Date>
+}
+
+export interface SignInAttemptTable {
+  /** fingerprint of a name or of a client, whether or not it exists */
+  key: Buffer
+  /** in a row since the last success, those still being judged included */
+  failures: number
+  /** tries that are being judged at this moment */
+  pending: Generated<number>
+  locked_until: Date | null
+  last_at: Date
+}
+
+export interface OneTimeLinkTable {
+  token_hash: Buffer
+  account_id: string
+  purpose: 'invitation' | 'password-reset'
+  created_at: Date
+  expires_at: Date
+  used_at: Date | null
+}

@@ -1,0 +1,36 @@
+import type { ColumnType, Generated } from 'kysely'
+
+export interface ClientTable {
+  id: string
+  name: string | null
+  /** sealed; null for public clients */
+  secret: Buffer | null
+  /** registered metadata in the words of OpenID Connect Dynamic Client Registration */
+  metadata: ColumnType<Record<string, unknown>, string, string>
+  first_party: Generated<boolean>
+  second_factor: 'required' | 'optional' | null
+  created_at: Generated<Date>
+}
+
+export interface OidcRecordTable {
+  /** hash of model and id */
+  key: Buffer
+  model: string
+  /** sealed JSON */
+  payload: Buffer
+  client_id: string | null
+  account_id: string | null
+  grant_key: Buffer | null
+  uid_key: Buffer | null
+  session_uid_key: Buffer | null
+  expires_at: Date | null
+  consumed_at: Date | null
+}
+
+export interface SigningKeyTable {
+  kid: string
+  algorithm: string
+  /** sealed JWK */
+  private_jwk: Buffer
+  created_at: Generated<Date>
+}

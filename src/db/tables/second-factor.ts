@@ -1,0 +1,101 @@
+import type { Generated } from 'kysely'
+import type { BigInt8 } from './int8.ts'
+
+export interface SecondFactorTable {
+  account_id: string
+  /** wrong codes in a row since the last right one, over all challenges and factors */
+  failures: Generated<number>
+  locked_until: Date | null
+  /** set after too many failures altogether; only an admin clears it */
+  disabled_at: Date | null
+}
+
+export interface PhoneTable {
+  id: string
+  account_id: string
+  /** sealed E.164 */
+  number: Buffer
+  number_fingerprint: Buffer
+  country: string | null
+  is_primary: boolean
+  verified_at: Date | null
+  /** sealed, 20 bytes; null until the first challenge */
+  hotp_secret: Buffer | null
+  hotp_counter: BigInt8
+  created_at: Generated<Date>
+  /** the person's own name for it */
+  label: string | null
+  /** typed in by the person and not proven yet: it counts for nothing but being proven */
+  pending: Generated<boolean>
+  /** until when it can't be the only proof for a sensitive change */
+  held_until: Date | null
+}
+
+export interface AuthenticatorTable {
+  id: string
+  account_id: string
+  /** sealed, 20 bytes */
+  secret: Buffer
+  /** null until its first right code: it counts for nothing until then */
+  confirmed_at: Date | null
+  held_until: Date | null
+  /** number of the 30 seconds whose code was used last */
+  last_step: BigInt8 | null
+  created_at: Date
+}
+
+export interface BackupCodeTable {
+  /** fingerprint of account and code */
+  hash: Buffer
+  account_id: string
+  created_at: Date
+  used_at: Date | null
+}
+
+export interface TrustedDeviceTable {
+  id: string
+  account_id: string
+  token_hash: Buffer
+  /** of the token before: whoever still shows it has a copy */
+  previous_hash: Buffer | null
+  /** as in "Firefox on Windows" */
+  browser: string
+  created_at: Date
+  rotated_at: Date
+  expires_at: Date
+}
+
+export interface ChallengeTable {
+  id: string
+  /** hash of the interaction's uid */
+  interaction: Buffer
+  /** hash of the secret in the browser's cookie */
+  browser: Buffer
+  account_id: string
+  /** the phone it was sent to; null while another factor is asked for */
+  phone_id: string | null
+  counter: BigInt8 | null
+  authenticator_id: string | null
+  purpose: 'sign-in' | 'enrolment' | 'self-service'
+  channel: 'sms' | 'voice'
+  created_at: Date
+  expires_at: Date
+  attempts: Generated<number>
+  sends: Generated<number>
+  last_sent_at: Date
+  /** when it was clear that no gateway took the last send */
+  send_failed_at: Date | null
+  passed_at: Date | null
+  passed_with: 'sms' | 'voice' | 'totp' | 'backup-code' | null
+  /** whether what passed it may not prove sensitive changes yet */
+  held: boolean
+  closed_at: Date | null
+}
+
+export interface SendLimitTable {
+  key: Buffer
+  /** number of the five minutes that `slots` begins with, counted from 1970 */
+  slot: BigInt8
+  /** sends in these five minutes and the twelve before, newest first */
+  slots: number[]
+}
