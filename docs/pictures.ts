@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { mkdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { createLanguages, loadCatalogues } from '../src/languages/languages.ts'
+import { createLanguageChoice } from '../src/web/language.ts'
 import { createPages } from '../src/web/pages.ts'
 import { launchChromium } from '../test/support/chromium.ts'
 
@@ -10,11 +12,13 @@ import { launchChromium } from '../test/support/chromium.ts'
 const IMAGES = join(import.meta.dirname, 'images')
 const LARGEST_BYTES = 150_000
 
+const languages = createLanguages(loadCatalogues(), 'en')
 const pages = createPages({
+  languages: createLanguageChoice({ languages, issuer: 'https://login.example.com' }),
   brand: { name: 'Sallyport', color: '#1f6f5c', logo: null },
   simulatedPhone: false,
 })
-const page = pages.render('code', {
+const page = pages.render(languages.byDefault, 'code', {
   app: null,
   formToken: '',
   actionUrl: '/',
@@ -30,6 +34,12 @@ const page = pages.render('code', {
   resendInSeconds: 30,
   sendsLeft: 3,
   host: 'login.example.com',
+  phoneUrl: '/',
+  otherPhones: [],
+  appUrl: null,
+  backupUrl: null,
+  otherNumberUrl: null,
+  rememberDays: 0,
 })
 
 const server = createServer((request, response) => {

@@ -8,7 +8,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     alter table phone
       add column label text,
       add column pending boolean not null default false,
-      add column held_until timestamptz;
+      add column held_until timestamptz,
+      add column position integer not null default 0;
     create index phone_pending on phone (created_at) where pending;
 
     create table authenticator (
@@ -37,8 +38,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       add column authenticator_id text references authenticator on delete cascade,
       add column purpose text not null default 'sign-in',
       add column channel text not null default 'sms',
-      add column passed_with text,
-      add column held boolean not null default false;
+      add column passed_with text;
     create index challenge_proof on challenge (browser, account_id, passed_at desc) where passed_at is not null;
 
     create table trusted_device (

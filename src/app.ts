@@ -1,37 +1,32 @@
 import type { RequestListener } from 'node:http'
+import type { AppOptions } from './app-options.ts'
 import { type Config, ConfigError } from './config/config.ts'
-import type { CompleteSecrets } from './config/development-keys.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
-import { type Clock, databaseClock } from './db/clock.ts'
+import { databaseClock } from './db/clock.ts'
 import { pendingMigrations } from './db/migrate.ts'
+import { createDelivery } from './delivery.ts'
 import { Unavailable } from './errors.ts'
+import { createHosted } from './hosted.ts'
 import { keepHouse } from './housekeeping.ts'
-import type { Log } from './log.ts'
-import { createOutbox } from './messaging/gateways/outbox.ts'
-import { createMessenger } from './messaging/messenger.ts'
-import { createGateways } from './messaging/registry.ts'
-import { fitsOnePart } from './messaging/texts.ts'
+import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
+import { fitsParts } from './messaging/texts.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
 import { createProvider, logRefusals } from './oidc/provider.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
-import { createChallenges } from './second-factor/challenges.ts'
-import { createChallengeSteps } from './web/challenge.ts'
-import { createConsent } from './web/consent.ts'
+import { createBrowserCookie } from './web/browser-cookie.ts'
+import { createCircumstances, placeOf } from './web/circumstances.ts'
 import { createFailure } from './web/failure.ts'
 import { guardProviderForms, securityHeaders } from './web/guard.ts'
-import { createInteraction } from './web/interaction.ts'
-import { createLogin } from './web/login.ts'
+import { createLanguageChoice } from './web/language.ts'
 import { loadLogo } from './web/logo.ts'
 import { addOutbox } from './web/outbox.ts'
 import { createPages } from './web/pages.ts'
 import { createProviderPages } from './web/provider-pages.ts'
 import { createRoutes } from './web/routes.ts'
-import { createSignIn } from './web/sign-in.ts'
-import { createSteps } from './web/steps.ts'
-import { createVisitors } from './web/visitor.ts'
+import { createTrustedBrowserCookie } from './web/trusted-browser.ts'
 
 export interface App {
   handle: RequestListener
@@ -39,24 +34,11 @@ export interface App {
   close(): Promise<void>
 }
 
-export interface AppOptions {
-  config: Config
-  secrets: CompleteSecrets
-  log: Log
-  /** tests move it */
-  clock?: Clock
-  /** called with each SQL statement sent */
-  onStatement?: (sql: string) => void
-}
-
 /** Puts everything together, on a database brought up to date. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, secrets, log, onStatement } = options
-  if (!fitsOnePart(config.brand.name, new URL(config.issuer).hostname)) {
-    const problem =
-      'makes a text message longer than one part, together with the host of ISSUER, or has letters that texts can’t carry cheaply'
-    throw new ConfigError([{ variable: 'BRAND_NAME', problem }])
-  }
+  const languages = options.languages ?? createLanguages(loadCatalogues(), config.defaultLocale)
+  assertTextsFit(config, languages)
   const database = await openDatabase(
     {
       url: secrets.databaseUrl,
@@ -67,57 +49,51 @@ export async function createApp(options: AppOptions): Promise<App> {
     log,
   )
   try {
-    return await assemble(options, database)
+    return await assemble({ ...options, languages }, database)
   } catch (error) {
     await database.close()
     throw error
   }
 }
 
+/** @throws ConfigError when the text of a language takes more parts than it may */
+function assertTextsFit({ brand, issuer }: Config, languages: Languages): void {
+  const { hostname } = new URL(issuer)
+  const tooLong = languages.all.filter((language) => !fitsParts(brand.name, hostname, language))
+  if (tooLong.length === 0) return
+  const problem =
+    'makes a text message longer than one part, together with the host of ISSUER, or has letters that texts can’t carry cheaply'
+  const where = tooLong.length < languages.all.length ? ` (${tooLong.map(({ tag }) => tag)})` : ''
+  throw new ConfigError([{ variable: 'BRAND_NAME', problem: problem + where }])
+}
+
 async function assemble(
-  { config, secrets, log, clock = databaseClock }: AppOptions,
+  {
+    config,
+    secrets,
+    log,
+    languages: known,
+    clock = databaseClock,
+  }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
-  const { vault, fingerprint, throttle, accounts, phones, clients } = await createRooms(
-    db,
-    clock,
-    config,
-    secrets,
-  )
-  const { host, hostname } = new URL(config.issuer)
+  const rooms = await createRooms(db, clock, config, secrets)
+  const { vault, fingerprint, throttle, accounts, phones, clients, trustedDevices } = rooms
+  const { host } = new URL(config.issuer)
   const secure = config.issuer.startsWith('https:')
-
-  const outbox = createOutbox()
-  const usesOutbox = config.sms.gateways.includes('outbox')
-  const messenger = createMessenger({
-    db,
-    clock,
-    log,
-    gateways: createGateways(
-      { gateways: config.sms.gateways, textbee: config.textbee },
-      secrets,
-      outbox,
-    ),
-  })
-  const challenges = createChallenges({
-    db,
-    clock,
-    phones,
-    messenger,
-    fingerprint,
-    rules: { ...config.otp, sms: config.sms },
-    brand: config.brand.name,
-    host: hostname,
-  })
+  const delivery = createDelivery({ config, secrets, log, db, clock, languages: known, vault })
 
   const records = createRecords({ db, vault, clock })
   const units = createUnitsOfWork(records)
+  const languages = createLanguageChoice({ languages: known, issuer: config.issuer })
   const pages = createPages({
+    languages,
     brand: { ...config.brand, logo: await loadLogo(config.brand.logoUrl, log) },
-    simulatedPhone: usesOutbox,
+    simulatedPhone: delivery.outbox !== undefined,
   })
+  const trustedCookie = createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays })
   const provider = createProvider({
     issuer: config.issuer,
     cookieKeys: secrets.cookieKeys,
@@ -128,6 +104,13 @@ async function assemble(
     phoneOf: async (accountId) => (await phones.list(accountId))[0],
     pages: createProviderPages(pages, host),
     secondFactor: config.secondFactor,
+    placeOf,
+    ...(trustedDevices.offered && {
+      isTrusted: async (ctx, accountId) => {
+        const token = trustedCookie.read(ctx)
+        return token !== undefined && trustedDevices.isTrusted(token, accountId)
+      },
+    }),
   })
   provider.on('server_error', (ctx, error) =>
     log.error({ request: ctx.state.requestId, error }, 'provider failed'),
@@ -136,59 +119,53 @@ async function assemble(
   // Koa would write the stack to standard error; most are people who closed the page before it came.
   provider.onerror = (error) => log.warn({ error }, 'a request was broken off')
 
-  const visitors = createVisitors({ provider, cookieKeys: secrets.cookieKeys, secure })
-  const steps = createSteps({ pages, visitors, codeLength: config.otp.length, host: hostname })
-  const signIn = createSignIn({ provider, units })
-  const consent = createConsent({ provider, clients, signIn, visitors, steps, pages })
-  const interaction = createInteraction({ signIn, challenges, visitors, steps, consent })
-  const code = createChallengeSteps({
-    signIn,
-    challenges,
-    visitors,
-    steps,
-    codeLength: config.otp.length,
-  })
-  const login = createLogin({
-    signIn,
-    accounts,
-    challenges,
-    visitors,
-    steps,
-    secondFactor: config.secondFactor,
+  const hosted = createHosted({
+    config,
+    secrets,
+    log,
+    db,
+    clock,
+    rooms,
+    provider,
+    units,
+    pages,
+    messenger: delivery.messenger,
+    trustedCookie,
+    browsers: createBrowserCookie(secure),
   })
   const routes = createRoutes({
     issuer: config.issuer,
     pages,
-    visitors,
-    show: interaction.show,
-    steps: {
-      login,
-      code: code.verify,
-      resend: code.resend,
-      consent: consent.allow,
-      cancel: interaction.cancel,
-      restart: interaction.restart,
-    },
+    languages,
+    visitors: hosted.visitors,
+    show: hosted.show,
+    steps: hosted.steps,
     reachDatabase: async () => {
       if ((await pendingMigrations(db)).length > 0)
         throw new Unavailable(new Error('migrations are pending'))
     },
   })
-  if (usesOutbox) addOutbox(routes, outbox, pages)
+  for (const add of hosted.sections) add(routes)
+  if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 
   provider.use(createFailure({ pages, log }))
+  provider.use(createCircumstances(fingerprint))
   provider.use(securityHeaders(secure))
   provider.use(guardProviderForms(config.issuer))
+  provider.use(languages.note)
   provider.use((_ctx, next) => units.run(next))
   provider.use(createClientThrottle({ provider, throttle, units, fingerprint }))
   provider.use(routes.routes())
 
-  const housekeeping = keepHouse([records, challenges, throttle, messenger], log)
+  const swept = [records, hosted.challenges, throttle, delivery.messenger, delivery.notices]
+  const { audit, links, sendStates } = rooms
+  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  delivery.notices.start()
   return {
     handle: provider.callback(),
     async close() {
       housekeeping.stop()
-      await messenger.idle()
+      await delivery.close()
       await database.close()
     },
   }

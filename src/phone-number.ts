@@ -72,6 +72,11 @@ function isPhoneNumber(text: string): text is PhoneNumber {
   return /^\+[1-9]\d{6,14}$/.test(text)
 }
 
+/** The block of ten thousand numbers that a number lies in. */
+export function prefixOf(number: PhoneNumber): string {
+  return number.slice(0, -4)
+}
+
 /** Shows only the last two digits, behind a mask of fixed length, so that it doesn't tell how long the number is. */
 export function maskPhone(number: PhoneNumber): string {
   return `••• ••• ${number.slice(-2)}`

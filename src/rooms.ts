@@ -1,6 +1,13 @@
 import { createAccounts } from './accounts/accounts.ts'
+import { contactOf } from './accounts/contact.ts'
+import { createLinkMails } from './accounts/link-mails.ts'
+import { createLinks } from './accounts/links.ts'
+import { createPasswordQuality } from './accounts/password-quality.ts'
 import { createPasswords } from './accounts/passwords.ts'
 import { createThrottle } from './accounts/throttle.ts'
+import { createAudit } from './audit/audit.ts'
+import type { OnChange } from './audit/change.ts'
+import { createChanges } from './changes.ts'
 import type { Config } from './config/config.ts'
 import type { CompleteSecrets } from './config/development-keys.ts'
 import { createFingerprints } from './crypto/fingerprints.ts'
@@ -8,9 +15,17 @@ import { createVault } from './crypto/vault.ts'
 import type { Clock } from './db/clock.ts'
 import { openPepper } from './db/keyring.ts'
 import type { Db } from './db/schema.ts'
+import { createNotices } from './messaging/notices.ts'
 import { createClients } from './oidc/clients.ts'
+import { createConsents } from './oidc/consents.ts'
+import { createSessions } from './oidc/sessions.ts'
+import { createAuthenticators } from './second-factor/authenticators.ts'
+import { createBackupCodes } from './second-factor/backup-codes.ts'
 import { createLocks } from './second-factor/locks.ts'
+import { createPhoneChanges } from './second-factor/phone-changes.ts'
 import { createPhones } from './second-factor/phones.ts'
+import { createSendStates } from './second-factor/send-states.ts'
+import { createTrustedDevices } from './second-factor/trusted-devices.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -22,13 +37,76 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const vault = createVault(secrets.encryptionKeys)
   const fingerprint = createFingerprints(await openPepper(db, vault))
   const throttle = createThrottle({ db, clock })
+  const links = createLinks({ db, clock })
+  const audit = createAudit({ db, clock, retentionDays: config.auditRetentionDays })
+  const sessions = createSessions({ db, vault, clock })
+  const phones = createPhones({ db, clock, vault, fingerprint, sharing: config.phoneSharing })
+  const canMail = config.mail.by !== 'nothing'
+  const notices = createNotices({ clock, vault, canMail })
+
+  // Rooms tell of changes, and what follows from a change is done by rooms: each needs the other to be made.
+  const onChange: OnChange = (on, change) => carryOut(on, change)
+  const backupCodes = createBackupCodes({ db, clock, fingerprint, onChange })
+  const trustedDevices = createTrustedDevices({
+    db,
+    clock,
+    onChange,
+    days: config.trustedDeviceDays,
+  })
+  const carryOut = createChanges({
+    clock,
+    audit,
+    phones,
+    backupCodes,
+    trustedDevices,
+    sessions,
+    notices,
+    contactOf,
+  })
+
   return {
     vault,
     fingerprint,
     throttle,
-    accounts: createAccounts({ db, passwords: createPasswords(), throttle, fingerprint }),
-    phones: createPhones({ db, vault, fingerprint }),
-    locks: createLocks({ db }),
+    links,
+    audit,
+    sessions,
+    phones,
+    notices,
+    onChange,
+    backupCodes,
+    trustedDevices,
+    accounts: createAccounts({
+      db,
+      clock,
+      passwords: createPasswords(),
+      quality: createPasswordQuality({ brand: config.brand.name }),
+      throttle,
+      fingerprint,
+      links,
+      onChange,
+    }),
+    linkMails: createLinkMails({
+      db,
+      clock,
+      issuer: config.issuer,
+      links,
+      throttle,
+      fingerprint,
+      mailLink: canMail ? notices.queueLink : undefined,
+    }),
+    authenticators: createAuthenticators({
+      db,
+      clock,
+      vault,
+      onChange,
+      holdOffSeconds: config.holdOffSeconds,
+      brand: config.brand.name,
+    }),
+    phoneChanges: createPhoneChanges({ db, clock, onChange }),
+    sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
+    locks: createLocks({ db, clock }),
     clients: createClients({ db, vault, production: config.production }),
+    consents: createConsents({ db, vault, clock }),
   }
 }

@@ -1,7 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { type App, type AppOptions, createApp } from './app.ts'
+import { type App, createApp } from './app.ts'
+import type { AppOptions } from './app-options.ts'
 import { isPassing } from './db/faults.ts'
 import { pinRequest } from './web/front.ts'
 

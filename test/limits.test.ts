@@ -273,6 +273,6 @@ test('removing the phone ends its open challenges (CHL-18)', async () => {
   const code = house.lastCode()
   const { id } = await house.db.selectFrom('account').select('id').executeTakeFirstOrThrow()
   const [phone] = await house.rooms.phones.list(id)
-  if (phone) await house.rooms.phones.remove(id, phone.number)
+  if (phone) await house.rooms.phoneChanges.remove(id, phone.id, { keepLast: false })
   expect((await flow.code(code)).status).toBe(400)
 })

@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { usernameKey } from '../../src/accounts/accounts.ts'
+import { usernameKey } from '../../src/accounts/account.ts'
 import type { Config } from '../../src/config/config.ts'
 import type { CompleteSecrets } from '../../src/config/development-keys.ts'
 import { openDatabase } from '../../src/db/client.ts'
@@ -54,8 +54,14 @@ export async function registerSample({ config, secrets, log, appPort }: Settings
 }
 
 async function ensureUser({ accounts, phones, throttle, fingerprint }: Rooms, password: string) {
+  // Someone may have tried wrong passwords on purpose; a new start forgives them.
+  await throttle.clear(fingerprint('name', usernameKey(USERNAME)))
   const held = await accounts.findByUsername(USERNAME)
-  if (held) await accounts.setPassword(held.id, password)
+  if (held) {
+    const { account, conclude } = await accounts.authenticate(USERNAME, password)
+    await conclude(account !== undefined)
+    if (!account) await accounts.setPassword(held.id, password, { how: 'reset' })
+  }
   const account =
     held ??
     (await accounts.create({
@@ -64,8 +70,6 @@ async function ensureUser({ accounts, phones, throttle, fingerprint }: Rooms, pa
       name: 'Alex Sample',
       email: 'alex@example.com',
     }))
-  // Someone may have tried wrong passwords on purpose; a new start forgives them.
-  await throttle.clear(fingerprint('name', usernameKey(USERNAME)))
   const numbers = await phones.list(account.id)
   const parsed = parsePhoneNumber(PHONE, '*')
   if ('fault' in parsed) throw new Error(`the sample phone number is ${parsed.fault}`)

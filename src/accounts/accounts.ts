@@ -1,87 +1,57 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
-import { type Expression, type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
+import type { OnChange } from '../audit/change.ts'
+import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
+import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import { assertPasswordLength, type Passwords } from './passwords.ts'
+import {
+  type Account,
+  type AccountRow,
+  COLUMNS,
+  isUsername,
+  toAccount,
+  USERNAME_LIMIT,
+  usernameKey,
+} from './account.ts'
+import { createAuthentication } from './authentication.ts'
+import type { Links } from './links.ts'
+import type { PasswordQuality } from './password-quality.ts'
+import { createPasswordSetting } from './password-setting.ts'
+import type { Passwords } from './passwords.ts'
 import type { Throttle } from './throttle.ts'
 
+export type { Account }
 export type Accounts = ReturnType<typeof createAccounts>
-
-/** A person who can sign in, as the other rooms see one. */
-export interface Account {
-  /** `sub`: random, never used again */
-  id: string
-  username: string
-  name: string | null
-  email: string | null
-  emailVerified: boolean
-  disabled: boolean
-}
-
-/** A try at the login page. */
-export interface Attempt {
-  /** whose name and password they were; undefined if they aren't right, or may not be judged */
-  account: Account | undefined
-  /** Ends the attempt: a success forgets the failures before it, anything else stays counted. */
-  conclude(success: boolean): Promise<void>
-}
 
 export interface NewAccount {
   username: string
-  password: string
+  /** left out for someone who is invited to choose one */
+  password?: string | undefined
   email?: string | undefined
   name?: string | undefined
 }
 
-/** A username has 1 to 128 characters, none of them control characters. */
-const USERNAME_LIMIT = 128
-
-/** How long a try waits for others of the same name that are being judged, and how often it looks. */
-const PENDING_WAIT_MS = 1000
-const PENDING_POLL_MS = 50
-
 interface Dependencies {
   db: Db
+  clock: Clock
   passwords: Passwords
+  quality: PasswordQuality
   throttle: Throttle
   fingerprint: Fingerprints
+  links: Links
+  onChange: OnChange
 }
 
-export function createAccounts({ db, passwords, throttle, fingerprint }: Dependencies) {
-  /** Hashes a password anew with today's settings, unless it was changed meanwhile. */
-  async function renewHash(id: string, old: string, password: string): Promise<void> {
-    const password_hash = await passwords.hash(password)
-    await db
-      .updateTable('account')
-      .set({ password_hash })
-      .where('id', '=', id)
-      .where('password_hash', '=', old)
-      .execute()
-  }
-
-  /** Counts the try and looks the account up, in one statement; `judged` tells whether the throttle lets it be judged. */
-  async function countAndFind(
-    key: Buffer,
-    username: string,
-  ): Promise<Partial<AccountRow> & { judged: boolean }> {
-    for (let waited = 0; ; waited += PENDING_POLL_MS) {
-      const { rows } = await sql<Partial<AccountRow> & { judged: boolean; pending: boolean }>`
-        with counted as (${throttle.countTry(key)})
-        select exists (select from counted) as judged, ${throttle.isPending(key)} as pending, account.*
-        from (select) as one left join account on username_key = ${usernameKey(username)}`.execute(
-        db,
-      )
-      const [found] = rows
-      if (!found) throw new Error('a look-up without a row')
-      if (found.judged || !found.pending || waited >= PENDING_WAIT_MS) return found
-      await pause(PENDING_POLL_MS)
-    }
-  }
+export function createAccounts(deps: Dependencies) {
+  const { db, clock, passwords, quality, throttle, fingerprint, onChange } = deps
 
   return {
-    /** @throws Refusal when the name is taken or a value is out of bounds */
+    ...createAuthentication(deps),
+    ...createPasswordSetting(deps),
+
+    /** @throws Refusal when the name is taken, the password is weak or a value is out of bounds */
     async create({ username, password, email, name }: NewAccount): Promise<Account> {
       const shown = username.normalize('NFKC').trim()
       if (!isUsername(shown)) {
@@ -91,61 +61,81 @@ export function createAccounts({ db, passwords, throttle, fingerprint }: Depende
           `A username has 1 to ${USERNAME_LIMIT} visible characters.`,
         )
       }
-      assertPasswordLength(password)
-      const row = await db
-        .insertInto('account')
-        .values({
-          id: randomBytes(16).toString('base64url'),
-          username: shown,
-          username_key: usernameKey(username),
-          email: email ?? null,
-          name: name ?? null,
-          password_hash: await passwords.hash(password),
-        })
-        .onConflict((conflict) => conflict.column('username_key').doNothing())
-        .returning(COLUMNS)
-        .executeTakeFirst()
+      if (password !== undefined) await quality.assert(password, { username, email, name })
+      const hash = password === undefined ? null : await passwords.hash(password)
+      const id = randomBytes(16).toString('base64url')
+      const event = auditEntry(
+        clock,
+        { type: 'account.created', accountId: id },
+        sql`where exists (select from made)`,
+      )
+      const { rows } = await sql<AccountRow>`
+        with made as (
+          insert into account (id, username, username_key, email, name, password_hash, created_at)
+          values (${id}, ${shown}, ${usernameKey(username)}, ${email ?? null}, ${name ?? null}, ${hash}, ${clock()})
+          on conflict (username_key) do nothing
+          returning *
+        ), noted as (${event})
+        select * from made`.execute(db)
+      const [row] = rows
       if (!row) throw new Refusal('username_taken', 409, `There is an account ${shown} already.`)
       return toAccount(row)
     },
 
-    /**
-     * Checks name and password. Unknown name, wrong password, disabled account and locked name give the
-     * same answer after the same work: nothing here may tell them apart. The caller concludes the attempt, when
-     * it knows whether the sign-in may go on.
-     */
-    async authenticate(username: string, password: string): Promise<Attempt> {
-      const key = fingerprint('name', usernameKey(username))
-      const found = await countAndFind(key, username)
-      const usable = found.judged && found.id && !found.disabled_at ? found.password_hash : null
-
-      async function conclude(success: boolean): Promise<void> {
-        if (!success) {
-          if (found.judged) await throttle.judgedWrong(key)
-          return
-        }
-        await throttle.clear(key)
-        if (found.id && usable && passwords.isOutdated(usable))
-          await renewHash(found.id, usable, password)
-      }
-
-      try {
-        const right = await passwords.verify(usable ?? null, password)
-        return { account: right && isRow(found) ? toAccount(found) : undefined, conclude }
-      } catch (error) {
-        await conclude(false)
-        throw error
-      }
+    /** Lets nobody in any more, and ends what is open. @returns false when it was so already */
+    async disable(id: string): Promise<boolean> {
+      return db.transaction().execute(async (trx) => {
+        const { numUpdatedRows } = await trx
+          .updateTable('account')
+          .set({ disabled_at: clock() })
+          .where('id', '=', id)
+          .where('disabled_at', 'is', null)
+          .executeTakeFirst()
+        if (numUpdatedRows === 0n) return false
+        await onChange(trx, { type: 'account.disabled', accountId: id })
+        return true
+      })
     },
 
-    async setPassword(id: string, password: string): Promise<void> {
-      const password_hash = await passwords.hash(password)
-      await db.updateTable('account').set({ password_hash }).where('id', '=', id).execute()
+    /** @returns false when it wasn't disabled */
+    async enable(id: string): Promise<boolean> {
+      const { rows } = await sql`
+        with enabled as (
+          update account set disabled_at = null where id = ${id} and disabled_at is not null returning id
+        )
+        ${auditEntry(clock, { type: 'account.enabled', accountId: id }, sql`from enabled`)}`.execute(
+        db,
+      )
+      return rows.length > 0
+    },
+
+    /** Deletes an account and all that is its own. @returns false when it is gone already */
+    async remove(id: string): Promise<boolean> {
+      return db.transaction().execute(async (trx) => {
+        const held = await trx
+          .selectFrom('account')
+          .select('id')
+          .where('id', '=', id)
+          .forUpdate()
+          .executeTakeFirst()
+        if (!held) return false
+        // While it is there, so that what hangs on it can be ended.
+        await onChange(trx, { type: 'account.deleted', accountId: id })
+        await trx.deleteFrom('account').where('id', '=', id).execute()
+        return true
+      })
     },
 
     /** Forgets the wrong passwords under a name. */
     async unlockName(username: string): Promise<void> {
-      await throttle.clear(fingerprint('name', usernameKey(username)))
+      const key = usernameKey(username)
+      const event = auditEntry(
+        clock,
+        { type: 'account.unlocked', accountId: sql`account.id` },
+        sql`from account where username_key = ${key}`,
+      )
+      await sql`
+        with forgotten as (${throttle.forgetting(fingerprint('name', key))}) ${event}`.execute(db)
     },
 
     async findByUsername(username: string): Promise<Account | undefined> {
@@ -186,52 +176,5 @@ export function createAccounts({ db, passwords, throttle, fingerprint }: Depende
       }
       return (await select.execute()).map(toAccount)
     },
-  }
-}
-
-/** An account as one JSON value, for other rooms' statements to select beside their own rows. */
-export function accountAsJson(id: Expression<string | null>): RawBuilder<Account | null> {
-  return sql`(select json_build_object('id', id, 'username', username, 'name', name, 'email', email,
-    'emailVerified', email_verified, 'disabled', disabled_at is not null) from account where account.id = ${id})`
-}
-
-/** The form under which a name is looked up: one account whatever the case, width or spaces around it. */
-export function usernameKey(username: string): string {
-  // PostgreSQL can't take a NUL in a text; no name has one, so any other character no name has will do.
-  return username.normalize('NFKC').trim().toLowerCase().replaceAll('\0', '\uFFFD')
-}
-
-/** Characters that can't be seen, so that no two names look alike: controls, separators, fillers, blank Braille. */
-const INVISIBLE = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u
-
-function isUsername(text: string): boolean {
-  return text.length >= 1 && text.length <= USERNAME_LIMIT && !INVISIBLE.test(text)
-}
-
-const COLUMNS = ['id', 'username', 'name', 'email', 'email_verified', 'disabled_at'] as const
-
-interface AccountRow {
-  id: string
-  username: string
-  name: string | null
-  email: string | null
-  email_verified: boolean
-  disabled_at: Date | null
-  password_hash?: string | null
-}
-
-function isRow(row: Partial<AccountRow> | undefined): row is AccountRow {
-  return typeof row?.id === 'string'
-}
-
-function toAccount(row: AccountRow): Account {
-  const { id, username, name, email, email_verified, disabled_at } = row
-  return {
-    id,
-    username,
-    name,
-    email,
-    emailVerified: email_verified,
-    disabled: disabled_at !== null,
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { type Algorithm, hash, verify } from '@node-rs/argon2'
-import { Refusal, Unavailable } from '../errors.ts'
+import { Unavailable } from '../errors.ts'
 
 export type Passwords = ReturnType<typeof createPasswords>
 
@@ -9,8 +9,6 @@ export type Passwords = ReturnType<typeof createPasswords>
 const ARGON2ID: Algorithm = 2
 export const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-const SHORTEST = 8
-const LONGEST = 256
 /** Hashing jobs that may wait for their turn; a login beyond that hears "try again" at once instead of queueing for long. */
 const WAITING_AT_MOST = 256
 
@@ -26,13 +24,13 @@ export function createPasswords(cost: typeof COST = COST) {
 
   return {
     hash(password: string): Promise<string> {
-      return slots.run(() => hash(password, options))
+      return slots.run(() => hash(normalized(password), options))
     },
 
     /** @param stored a PHC string, or null: then the answer is false, after as much work */
     async verify(stored: string | null, password: string): Promise<boolean> {
       const against = stored ?? (await decoy)
-      const right = await slots.run(() => verify(against, password))
+      const right = await slots.run(() => verify(against, normalized(password)))
       return right && stored !== null
     },
 
@@ -44,19 +42,16 @@ export function createPasswords(cost: typeof COST = COST) {
   }
 }
 
-/** @throws Refusal unless the length is 8 to 256 characters; everything else is allowed */
-export function assertPasswordLength(password: string): void {
-  const length = [...password].length
-  if (length >= SHORTEST && length <= LONGEST) return
-  throw new Refusal(
-    'password_length',
-    400,
-    `A password has from ${SHORTEST} to ${LONGEST} characters.`,
-  )
+/**
+ * A password as it is hashed, so that what two keyboards write differently is one: composed letters, plain
+ * spaces (the OpaqueString profile of RFC 8265). Nothing changes in one of ASCII characters.
+ */
+export function normalized(password: string): string {
+  return password.replace(/\p{Zs}/gu, ' ').normalize('NFC')
 }
 
-/** Longer than any password in bytes: refused before it is hashed. */
-export const PASSWORD_INPUT_LIMIT = LONGEST * 4
+/** Longer than any password of 256 characters in bytes: refused before it is looked at. */
+export const PASSWORD_INPUT_LIMIT = 256 * 4
 
 function createSlots(size: number) {
   let free = size

@@ -5,11 +5,17 @@ import type { Db } from '../db/schema.ts'
 
 export type Throttle = ReturnType<typeof createThrottle>
 
-const LOCK: GrowingLock = { after: 10, firstSeconds: 60, longestSeconds: 3600 }
+export const TRIES: GrowingLock = { after: 10, firstSeconds: 60, longestSeconds: 3600 }
 /** Judging takes a fraction of this; what is older was left behind by a process that ended. */
 const JUDGED_WITHIN_SECONDS = 5
 /** A name that was left alone this long starts from nothing. */
 const FORGOTTEN_AFTER = sql.lit('1 day')
+
+interface Counted {
+  /** in a row, this one included */
+  failures: number
+  locked_seconds: number
+}
 
 /**
  * Counts failures in a row under a fingerprint: of a name at the login page, of a client at the token
@@ -18,7 +24,7 @@ const FORGOTTEN_AFTER = sql.lit('1 day')
  */
 export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
   /** @param pending 1 when the try is yet to be judged, 0 when it has failed already */
-  function count(key: Buffer, pending: 0 | 1): RawBuilder<{ locked_seconds: number }> {
+  function count(key: Buffer, pending: 0 | 1, lock = TRIES): RawBuilder<Counted> {
     const now = clock()
     return sql`
       insert into sign_in_attempt as attempt (key, failures, pending, last_at)
@@ -27,10 +33,13 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
         failures = attempt.failures + 1,
         pending = case when attempt.locked_until is null then attempt.pending else 0 end + ${pending},
         last_at = ${now},
-        locked_until = ${lockedUntil(now, sql`attempt.failures + 1`, LOCK)}
+        locked_until = ${lockedUntil(now, sql`attempt.failures + 1`, lock)}
       where attempt.locked_until is null or attempt.locked_until <= ${now}
-      returning coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
+      returning attempt.failures, coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
   }
+
+  const forgetting = (key: Buffer): RawBuilder<unknown> =>
+    sql`delete from sign_in_attempt where key = ${key}`
 
   return {
     /**
@@ -47,13 +56,24 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
       sql`exists (select from sign_in_attempt where key = ${key} and pending > 0
         and last_at > ${later(clock, -JUDGED_WITHIN_SECONDS)})`,
 
-    /** Ends a try that was judged and wrong; its failure stays counted. */
-    async judgedWrong(key: Buffer): Promise<void> {
-      await db
-        .updateTable('sign_in_attempt')
-        .set({ pending: sql`greatest(pending - 1, 0)` })
-        .where('key', '=', key)
-        .execute()
+    /** The statement that ends a try that was judged and wrong; its failure stays counted. */
+    judgedWrong: (key: Buffer): RawBuilder<unknown> =>
+      sql`update sign_in_attempt set pending = greatest(pending - 1, 0) where key = ${key}`,
+
+    /** The statement that forgets a key's failures. */
+    forgetting,
+
+    /**
+     * Counts something that may be done so often in a row, whether or not it fails.
+     * @returns for how many seconds it mustn't be done, 0 if it may be now
+     */
+    async countUse(key: Buffer, lock: GrowingLock): Promise<number> {
+      const { rows } = await sql<{ wait: number }>`
+        with counted as (${count(key, 0, lock)})
+        select case when exists (select from counted) then 0 else greatest(1, coalesce(
+          (select ceil(extract(epoch from locked_until - ${clock()})) from sign_in_attempt where key = ${key}), 1)) end::int
+          as wait`.execute(db)
+      return rows[0]?.wait ?? 0
     },
 
     /** Counts one failure; tells for how many seconds the key is locked now, 0 if it isn't. */
@@ -67,7 +87,7 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
     },
 
     async clear(key: Buffer): Promise<void> {
-      await db.deleteFrom('sign_in_attempt').where('key', '=', key).execute()
+      await forgetting(key).execute(db)
     },
 
     /** Deletes keys that were left alone for a day, `batch` at most. */

@@ -4,17 +4,19 @@ import type { EventType } from './event.ts'
 /** Changes of what protects an account. Each is recorded, told to its owner, and ends what rested on the old state. */
 export type ChangeType = Extract<
   EventType,
+  | 'account.deleted'
   | 'account.disabled'
   | 'authenticator.added'
   | 'authenticator.removed'
   | 'backup-code.used'
   | 'backup-codes.issued'
+  | 'codes.locked'
   | 'factors.reset'
   | 'password.changed'
   | 'password.reset'
+  | 'password.seems-known'
   | 'phone.added'
   | 'phone.made-primary'
-  | 'phone.proven'
   | 'phone.removed'
   | 'trusted-browser.copied'
 >

@@ -7,6 +7,8 @@ export interface Circumstances {
   requestId: string | null
   /** fingerprint of the client's address, never the address */
   address: string | null
+  /** for the account's owner to know again; told in notices, never recorded */
+  place?: { address: string; browser: string }
 }
 
 const storage = new AsyncLocalStorage<Circumstances>()

@@ -7,8 +7,10 @@ import { type Config, ConfigError, readConfig, type Secrets } from '../config/co
 import type { CompleteSecrets } from '../config/development-keys.ts'
 import { environment } from '../config/environment.ts'
 import { isLoopbackHost } from '../config/shapes.ts'
+import { createLog } from '../log.ts'
 import { createOutbox } from '../messaging/gateways/outbox.ts'
 import { requestJson } from '../messaging/http.ts'
+import { createMailer, MAIL_TIMEOUT_MS } from '../messaging/mailer.ts'
 import { createGateways, type GatewayEntry } from '../messaging/registry.ts'
 import { attempt, type Check, failed, ok, warning } from './checks.ts'
 import { checkDatabase } from './database-checks.ts'
@@ -21,7 +23,7 @@ const DISCOVERY_TIMEOUT_MS = 2000
 export function addDoctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('check configuration, database, keys, issuer and gateways; changes nothing')
+    .description('check configuration, database, keys, issuer, gateways and mail; changes nothing')
   perform(command, 'doctor', async () => report(await examine()))
 }
 
@@ -34,13 +36,14 @@ async function examine(): Promise<Check[]> {
   }
   const { config, secrets } = settings
   const keys = checkKeys(config, secrets)
-  const [database, issuer, gateways] = await Promise.all([
+  const [database, issuer, gateways, mail] = await Promise.all([
     checkDatabase(config, secrets, keys.complete),
     attempt('issuer', () => checkIssuer(config)),
     checkGateways(config, secrets),
+    attempt('mail', () => checkMail(config, secrets)),
   ])
   const configuration = ok('configuration', 'every variable is well-formed')
-  return [configuration, keys.check, ...database, issuer, ...gateways]
+  return [configuration, keys.check, ...database, issuer, ...gateways, mail]
 }
 
 /** One line a fault; the rest can't be looked at before they are mended. */
@@ -124,6 +127,25 @@ async function checkGateway(name: string, { gateway, timeoutMs }: GatewayEntry):
   const late = pause(timeoutMs + 500, { ok: false, detail: 'no answer: time-out' }, { ref: false })
   const { ok: works, detail } = await Promise.race([gateway.check(signal), late])
   return works ? ok(name, detail) : failed(name, `${detail}. Check its variables`)
+}
+
+async function checkMail({ mail }: Config, { smtpUrl }: Secrets): Promise<Check> {
+  if (mail.by === 'outbox') return ok('mail', 'mails stay in the outbox; none is sent to anyone')
+  if (mail.by === 'nothing') {
+    const missing = 'nobody is told or invited by mail, or can reset a password'
+    return warning('mail', `${missing}: set SMTP_URL and MAIL_FROM`)
+  }
+  const mailer = createMailer({
+    settings: { ...mail, smtpUrl, timeoutMs: MAIL_TIMEOUT_MS },
+    outbox: null,
+    log: createLog('silent', false),
+  })
+  try {
+    const { ok: works, detail } = await mailer.check()
+    return works ? ok('mail', detail) : failed('mail', `${detail}. Check SMTP_URL`)
+  } finally {
+    mailer.close()
+  }
 }
 
 function report(checks: Check[]): Outcome {

@@ -44,12 +44,12 @@ export function addPhoneCommands(program: Command): void {
     .argument('<username>')
     .argument('<number>')
   perform(remove, 'phone remove anna +4520123456', async (username: string, text: string) =>
-    inSession(async ({ accounts, phones, config }) => {
+    inSession(async ({ accounts, phones, phoneChanges, config }) => {
       const account = await findAccount(accounts, username)
       const held = pick(await phones.list(account.id), text, config.defaultCountry)
-      const removed = held && (await phones.remove(account.id, held.number))
-      if (removed) return one('Removed', removed)
-      throw new Refusal('no_phone', 404, `${account.username} has no phone ${text}.`)
+      if (!held) throw new Refusal('no_phone', 404, `${account.username} has no phone ${text}.`)
+      await phoneChanges.remove(account.id, held.id, { keepLast: false })
+      return one('Removed', held)
     }),
   )
 }

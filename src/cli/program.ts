@@ -1,5 +1,7 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
+import { addAuditCommands } from './audit.ts'
+import { addBackupCodeCommands } from './backup-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
 import { addMigrate } from './migrate.ts'
@@ -23,7 +25,9 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
     )
   addAccountCommands(program)
   addPhoneCommands(program)
+  addBackupCodeCommands(program)
   addClientCommands(program)
+  addAuditCommands(program)
   addMigrate(program)
   addDoctor(program)
   return program

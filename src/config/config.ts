@@ -1,4 +1,4 @@
-import { isLoopbackHost } from './shapes.ts'
+import { isInternalHost, isLoopbackHost } from './shapes.ts'
 import { documentation, type Variables, variables } from './variables.ts'
 
 /** What is wrong with one variable, and what a good value looks like. */
@@ -112,6 +112,7 @@ function crossCheck(v: Variables): Fault[] {
       })
     }
   }
+  if (v.SMTP_URL !== undefined) need('MAIL_FROM', 'SMTP_URL is set')
   if (
     v.COOKIE_KEYS?.some((key) =>
       v.ENCRYPTION_KEYS?.some((other) => other.toString('base64') === key),
@@ -145,6 +146,7 @@ function toConfig(v: Variables) {
     logLevel: v.LOG_LEVEL,
     brand: { name: v.BRAND_NAME, logoUrl: v.BRAND_LOGO_URL, color: v.BRAND_COLOR },
     defaultCountry: v.DEFAULT_COUNTRY,
+    defaultLocale: v.DEFAULT_LOCALE,
     otp: {
       length: v.OTP_LENGTH,
       ttlSeconds: v.OTP_TTL_SECONDS,
@@ -153,14 +155,29 @@ function toConfig(v: Variables) {
       maxSends: v.OTP_MAX_SENDS,
     },
     secondFactor: v.SECOND_FACTOR,
+    selfEnrolment: v.SELF_ENROLMENT === 'first-login',
+    phoneSharing: v.PHONE_SHARING,
+    trustedDeviceDays: v.TRUSTED_DEVICE_DAYS,
+    holdOffSeconds: v.PHONE_HOLD_OFF_HOURS * 3600,
+    auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     sms: {
       allowedCountries: v.SMS_ALLOWED_COUNTRIES ?? ('*' as const),
       limits: {
         phoneHour: v.SMS_LIMIT_PHONE_HOUR,
         addressHour: v.SMS_LIMIT_IP_HOUR,
         globalHour: v.SMS_LIMIT_GLOBAL_HOUR,
+        phoneDay: v.SMS_LIMIT_PHONE_DAY,
+        prefixHour: v.SMS_LIMIT_PREFIX_HOUR,
+        countryHour: v.SMS_LIMIT_COUNTRY_HOUR,
+        globalDay: v.SMS_LIMIT_GLOBAL_DAY,
+        unanswered: v.SMS_LIMIT_UNANSWERED,
       },
       gateways: v.SMS_GATEWAYS ?? ['outbox'],
+    },
+    mail: {
+      by: mailsBy(v),
+      from: v.MAIL_FROM,
+      tls: tlsTowards(v.SMTP_URL),
     },
     textbee: v.TEXTBEE_DEVICE_ID
       ? {
@@ -172,11 +189,25 @@ function toConfig(v: Variables) {
   }
 }
 
+/** Which way mails go, if any. */
+function mailsBy(v: Variables): 'smtp' | 'outbox' | 'nothing' {
+  if (v.SMTP_URL !== undefined) return 'smtp'
+  return v.NODE_ENV === 'production' ? 'nothing' : 'outbox'
+}
+
+/** Mails carry links that open accounts, so they leave our own machines and networks only under TLS. */
+function tlsTowards(smtpUrl: string | undefined): 'always' | 'where-offered' | 'never' {
+  const host = URL.parse(smtpUrl ?? '')?.hostname ?? ''
+  if (isLoopbackHost(host)) return 'never'
+  return isInternalHost(host) ? 'where-offered' : 'always'
+}
+
 function toSecrets(v: Variables) {
   return {
     databaseUrl: v.DATABASE_URL,
     encryptionKeys: v.ENCRYPTION_KEYS,
     cookieKeys: v.COOKIE_KEYS,
     textbeeApiKey: v.TEXTBEE_API_KEY,
+    smtpUrl: v.SMTP_URL,
   }
 }

@@ -82,3 +82,33 @@ export const issuer = url('https:', 'http:')
   .transform((text) => new URL(text).origin)
 
 export const timeout = wholeNumber(100, 60_000).default(5000)
+
+/** Nothing but protocol, log-in, host and port: what else a URL can hold isn't read, so it isn't taken. */
+export const smtpUrl = url('smtp:', 'smtps:').refine((text) => {
+  const parsed = URL.parse(text)
+  if (!parsed?.hostname || !/^\/?$/.test(parsed.pathname) || parsed.search || parsed.hash)
+    return false
+  return isDecodable(parsed.username) && isDecodable(parsed.password)
+}, 'must be like smtps://user:password@host:port, with signs like @ and / in a password percent-encoded')
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `address` or `Name <address>` */
+export const sender = z
+  .string()
+  .trim()
+  .transform((text) => {
+    const [, name = '', address = text] = /^([^<>"\p{C}]{0,70}?)\s*<([^<>]+)>$/u.exec(text) ?? []
+    return { name, address }
+  })
+  .refine(
+    ({ address }) => z.email().safeParse(address).success,
+    'must be an address, or a name and an address like Example <login@example.com>',
+  )

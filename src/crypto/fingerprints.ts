@@ -3,7 +3,13 @@ import { deriveKey } from './keys.ts'
 
 export type Fingerprints = ReturnType<typeof createFingerprints>
 
-export type FingerprintKind = 'phone' | 'address' | 'name' | 'client'
+export type FingerprintKind =
+  | 'phone'
+  | 'address'
+  | 'name'
+  | 'client'
+  | 'backup-code'
+  | 'phone-prefix'
 
 /**
  * Keyed hashes under which personal values are found and counted without being readable.

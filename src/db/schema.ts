@@ -12,6 +12,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { SendAlertTable, SendPauseTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
 
@@ -41,6 +42,12 @@ export interface Database {
   challenge: ChallengeTable
   /** second-factor */
   send_limit: SendLimitTable
+  /** second-factor */
+  send_traffic: SendTrafficTable
+  /** second-factor */
+  send_pause: SendPauseTable
+  /** second-factor */
+  send_alert: SendAlertTable
   /** messaging */
   message: MessageTable
   /** messaging */

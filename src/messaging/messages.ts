@@ -11,7 +11,7 @@ const MAX_DETAIL = 200
 
 export interface NewMessage {
   id: string
-  challengeId: string
+  challengeId: string | null
   channel: 'sms' | 'voice'
   gateway: string
   country: string | null

@@ -13,7 +13,8 @@ import type { GatewayEntry } from './registry.ts'
 const GRACE_MS = 500
 
 export interface SendRequest {
-  challengeId: string
+  /** null for what isn't a code: a notice */
+  challengeId: string | null
   channel: Channel
   to: PhoneNumber
   /** ISO 3166 code of the number's country, for the record */

@@ -1,3 +1,4 @@
+import { ENGLISH, type Language } from '../languages/language.ts'
 import { measureText } from './gsm7.ts'
 
 export interface CodeText {
@@ -6,6 +7,8 @@ export interface CodeText {
   host: string
   code: string
   minutes: number
+  /** of the page that asked for it */
+  language?: Pick<Language, 'say'>
 }
 
 /**
@@ -14,17 +17,15 @@ export interface CodeText {
  * phones fill it in on our pages only. Nothing of the request enters it, and no link: a text that
  * others can write into, or that people learn to tap on, is a phishing tool.
  */
-export function codeText({ brand, host, code, minutes }: CodeText): string {
-  const unit = minutes === 1 ? 'minute' : 'minutes'
-  return (
-    `${brand}: ${code} is your sign-in code. Never share it with anyone. ` +
-    `It expires in ${minutes} ${unit}.\n\n@${host} #${code}`
-  )
+export function codeText({ brand, host, code, minutes, language = ENGLISH }: CodeText): string {
+  return `${language.say('text.code', { brand, code, minutes })}\n\n@${host} #${code}`
 }
 
-/** Whether the longest text we could send with this brand and host is a single GSM-7 part. */
-export function fitsOnePart(brand: string, host: string): boolean {
-  const longest = codeText({ brand, host, code: '0'.repeat(8), minutes: 10 })
-  const { encoding, parts } = measureText(longest)
-  return encoding === 'gsm-7' && parts === 1
+/**
+ * Whether the longest text we could send with this brand and host takes no more parts than the language's
+ * catalogue allows. A single part means GSM-7: in UCS-2 no sentence would fit.
+ */
+export function fitsParts(brand: string, host: string, language: Language = ENGLISH): boolean {
+  const longest = codeText({ brand, host, code: '0'.repeat(8), minutes: 10, language })
+  return measureText(longest).parts <= language.textParts
 }

@@ -10,11 +10,25 @@ export interface Authentication {
   amr: string[]
 }
 
+/** What can stand beside the password. */
+export type Factor = 'sms' | 'voice' | 'totp' | 'backup-code'
+
+/** Also of a sign-in in a remembered browser: no second factor was shown in it. */
 export const PASSWORD_ALONE: Authentication = { acr: ACR.password, amr: ['pwd'] }
-export const PASSWORD_AND_TEXTED_CODE: Authentication = {
-  acr: ACR.secondFactor,
-  amr: ['pwd', 'otp', 'sms', 'mfa'],
+
+const METHODS: Record<Factor, readonly string[]> = {
+  sms: ['otp', 'sms'],
+  voice: ['otp', 'tel'],
+  totp: ['otp'],
+  'backup-code': ['otp'],
 }
+
+/** A password and then this. */
+export function authenticationBy(factor: Factor): Authentication {
+  return { acr: ACR.secondFactor, amr: ['pwd', ...METHODS[factor], 'mfa'] }
+}
+
+export const PASSWORD_AND_TEXTED_CODE = authenticationBy('sms')
 
 /** Whether a request's `acr_values` (a list separated by spaces) begin with the second factor's level. */
 export function asksForSecondFactor(acrValues: unknown): boolean {

@@ -9,6 +9,9 @@ import type { UnitsOfWork } from './unit-of-work.ts'
 /** Locked pairs an instance keeps in mind; the database keeps the count. */
 const REMEMBERED = 10_000
 
+/** Routes that clients show their secret to. */
+const AUTHENTICATED = new Set<unknown>(['token', 'introspection'])
+
 interface Dependencies {
   provider: Provider
   throttle: Throttle
@@ -36,6 +39,7 @@ export function createClientThrottle({
     if (error.message === 'invalid_client') failed.add(ctx.req)
   }
   provider.on('grant.error', note)
+  provider.on('introspection.error', note)
 
   function refuse(ctx: Parameters<Middleware>[0], seconds: number): void {
     units.current().discard()
@@ -50,7 +54,7 @@ export function createClientThrottle({
   return async (ctx, next) => {
     await next()
     // Not by its path: the provider's router takes it in any case, and with a slash at the end (THR-09).
-    if (ctx.oidc?.route !== 'token') return
+    if (!AUTHENTICATED.has(ctx.oidc?.route)) return
     const { client, params } = ctx.oidc
     const id = client?.clientId ?? params?.client_id
     if (typeof id !== 'string' || client?.clientAuthMethod === 'none') return

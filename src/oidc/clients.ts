@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import type { AdapterPayload } from 'oidc-provider'
 import { z } from 'zod'
-import { isLoopbackHost } from '../config/shapes.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import { SCOPES } from './claims.ts'
+import { assertSensible, isNative, type NewClient, newClient } from './new-client.ts'
 
+export { type NewClient, newClient }
 export type Clients = ReturnType<typeof createClients>
 
 export const CLIENT_COLUMNS = [
@@ -27,23 +27,6 @@ export interface ClientRow {
   client_second_factor: 'required' | 'optional' | null
 }
 
-const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
-
-/** A relying party as an admin registers it. */
-export const newClient = z.object({
-  id: z.string().regex(/^[\w.~-]{1,64}$/, 'an id has 1 to 64 letters, digits and . _ ~ -'),
-  name: z.string().trim().min(1).max(64).optional(),
-  redirectUris: z.array(z.string()).default([]),
-  postLogoutRedirectUris: z.array(z.string()).default([]),
-  public: z.boolean().default(false),
-  firstParty: z.boolean().default(false),
-  secondFactor: z.enum(['required', 'optional']).optional(),
-  grants: z.array(z.enum(GRANTS)).min(1).default(['authorization_code']),
-  /** scopes it may ask for; all when left out */
-  scope: z.array(z.enum(SCOPES)).optional(),
-})
-export type NewClient = z.input<typeof newClient>
-
 /** What may be shown of a client: everything but its secret. */
 export interface ClientSummary {
   client_id: string
@@ -55,6 +38,7 @@ export interface ClientSummary {
   first_party: boolean
   second_factor: 'required' | 'optional' | null
   scope: string | null
+  introspects: string[]
 }
 
 const storedMetadata = z.object({
@@ -65,6 +49,7 @@ const storedMetadata = z.object({
   token_endpoint_auth_method: z.enum(['none', 'client_secret_basic']),
   application_type: z.enum(['web', 'native']),
   scope: z.string().optional(),
+  introspects: z.array(z.string()).default([]),
 })
 
 /** @param production whether plain http redirects are refused except to loopback */
@@ -100,9 +85,7 @@ export function createClients({
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
       const client = parsed.data
       const interactive = client.grants.includes('authorization_code')
-      assertSensible(client, interactive)
-      for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
-        assertRedirect(uri, client.public, production)
+      assertSensible(client, production)
       const secret = client.public ? undefined : randomBytes(32).toString('base64url')
       const native = client.public && client.redirectUris.some(isNative)
       const metadata: z.output<typeof storedMetadata> = {
@@ -113,6 +96,7 @@ export function createClients({
         token_endpoint_auth_method: client.public ? 'none' : 'client_secret_basic',
         application_type: native ? 'native' : 'web',
         ...(client.scope && { scope: client.scope.join(' ') }),
+        introspects: client.introspects,
       }
       const inserted = await db
         .insertInto('client')
@@ -136,8 +120,9 @@ export function createClients({
 
     /** A client in the provider's words, its secret opened. */
     metadataOf(row: ClientRow): AdapterPayload {
+      const { introspects: _, ...metadata } = storedMetadata.parse(row.client_metadata)
       return {
-        ...storedMetadata.parse(row.client_metadata),
+        ...metadata,
         client_id: row.client_id,
         ...(row.client_name !== null && { client_name: row.client_name }),
         ...(row.client_secret && {
@@ -149,6 +134,11 @@ export function createClients({
     /** The scopes a client was registered for; all when undefined. */
     scopeOf({ client_metadata }: ClientRow): string | undefined {
       return storedMetadata.parse(client_metadata).scope
+    },
+
+    /** The apps whose access tokens a client may introspect, beside its own. */
+    introspectedBy({ client_metadata }: ClientRow): readonly string[] {
+      return storedMetadata.parse(client_metadata).introspects
     },
 
     async list(): Promise<ClientSummary[]> {
@@ -188,50 +178,6 @@ function summary(row: ClientRow): ClientSummary {
     first_party: row.client_first_party,
     second_factor: row.client_second_factor,
     scope: metadata.scope ?? null,
+    introspects: metadata.introspects,
   }
-}
-
-function assertSensible(client: z.output<typeof newClient>, interactive: boolean): void {
-  if (interactive && client.redirectUris.length === 0) {
-    throw new Refusal('client', 400, 'A client that signs people in needs a redirect URI.')
-  }
-  if (interactive && client.scope && !client.scope.includes('openid')) {
-    throw new Refusal('client', 400, 'A client that signs people in needs the scope openid.')
-  }
-  if (!interactive && client.grants.includes('refresh_token')) {
-    throw new Refusal('client', 400, 'The refresh_token grant needs authorization_code beside it.')
-  }
-  if (client.public && client.grants.includes('client_credentials')) {
-    throw new Refusal(
-      'client',
-      400,
-      'A public client has no credentials, so it can’t have the client_credentials grant.',
-    )
-  }
-}
-
-/** RFC 9700 section 2.1, RFC 8252 section 7: https, http to loopback only, or an app's own reverse-domain scheme. */
-function assertRedirect(uri: string, isPublic: boolean, production: boolean): void {
-  const refuse = (why: string) =>
-    new Refusal('redirect_uri', 400, `The redirect URI ${JSON.stringify(uri)} ${why}.`)
-  const parsed = URL.parse(uri)
-  if (!parsed || /[\s\\]/.test(uri)) throw refuse('is not a URL')
-  if (parsed.hash || uri.includes('#')) throw refuse('must have no fragment')
-  if (parsed.username || parsed.password) throw refuse('must have no user name')
-  if (parsed.protocol === 'https:') return
-  if (parsed.protocol === 'http:') {
-    if (isLoopbackHost(parsed.hostname)) return
-    if (production) throw refuse('must be https:, except to loopback')
-    return
-  }
-  if (isPublic && /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/.test(parsed.protocol)) return
-  throw refuse('must be https: (an app may use its own reverse-domain scheme, as com.example.app:)')
-}
-
-/** An app on the person's own machine: its own scheme, or a loopback address, whose port may vary (RFC 8252 section 7.3). */
-function isNative(uri: string): boolean {
-  const parsed = URL.parse(uri)
-  return parsed?.protocol === 'http:'
-    ? /^(127\.|\[::1\])/.test(parsed.hostname)
-    : parsed?.protocol !== 'https:'
 }

@@ -17,6 +17,7 @@ export async function loadGrant(
   const found = id ? await Grant.find(id) : undefined
   const existing =
     found?.accountId === account.accountId && found.clientId === client.clientId ? found : undefined
+  if (existing) forgive(existing, client.scope)
   if (!isFirstParty(client.clientId)) return existing
   const grant = existing ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
   const scopes = new Set(grant.getOIDCScope().split(' '))
@@ -39,6 +40,13 @@ export function grantClaims(
   const { allowed, refused } = partClaims(scope, claims)
   grant.addOIDCClaims(allowed)
   grant.rejectOIDCClaims(refused)
+}
+
+/** Lets claims be asked for again that were refused when the client was registered for less. */
+function forgive(grant: Grant, scope: string | undefined): void {
+  const { refused } = partClaims(scope, grant.getRejectedOIDCClaims())
+  // A record of its own: the request's other readers of the grant share the old one.
+  grant.rejected = refused.length > 0 ? { openid: { claims: refused } } : {}
 }
 
 function isWithin(part: ReadonlySet<string>, whole: ReadonlySet<string>): boolean {

@@ -1,18 +1,42 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
-import { ACR, asksForSecondFactor } from './acr.ts'
+import { ACR } from './acr.ts'
+import {
+  type Floor,
+  isOutOfReach,
+  isSecondFactorDue,
+  SECOND_FACTOR_DUE,
+  secondFactorAsked,
+} from './assurance.ts'
 
 const { Check, base } = interactionPolicy
 
-/** What the policy asks of a client's registration. */
-export interface ClientPolicy {
-  /** trusted so far that nobody is asked for consent */
+/** Whether this browser is one that the account's owner has had remembered. */
+export type IsTrusted = (ctx: KoaContextWithOIDC, accountId: string) => Promise<boolean>
+
+interface Dependencies {
+  /** whether a client is trusted so far that nobody is asked for consent */
   isFirstParty(clientId: string): boolean
-  /** whether a session of a password alone isn't enough for it */
-  needsSecondFactor(clientId: string): boolean
+  /** what a client's registration says of the second factor */
+  floorOf(clientId: string): Floor | null
+  /** for clients that don't say */
+  secondFactor: Floor
+  /** undefined while no browser is remembered at all */
+  isTrusted: IsTrusted | undefined
 }
 
 /** When the hosted pages are due: the provider's own rules, and ours. */
-export function createPolicy(clients: ClientPolicy): interactionPolicy.DefaultPolicy {
+export function createPolicy(deps: Dependencies): interactionPolicy.DefaultPolicy {
+  const { isFirstParty, floorOf, secondFactor, isTrusted } = deps
+
+  async function asksForMore(ctx: KoaContextWithOIDC): Promise<boolean> {
+    const { params = {}, client, session, result, acr } = ctx.oidc
+    const accountId = session?.accountId
+    if (!client || !accountId || acr === ACR.secondFactor) return false
+    const asked = secondFactorAsked(params, floorOf(client.clientId), secondFactor)
+    const trusted = async () => (await isTrusted?.(ctx, accountId)) ?? false
+    return isSecondFactorDue(asked, result?.login !== undefined, trusted)
+  }
+
   const policy = base()
   const login = policy.get('login')
   const consent = policy.get('consent')
@@ -27,8 +51,8 @@ export function createPolicy(clients: ClientPolicy): interactionPolicy.DefaultPo
     0,
   )
   login?.checks.add(
-    new Check('acr_out_of_reach', 'the requested authentication level can’t be reached', (ctx) => {
-      if (isOutOfReach(ctx)) {
+    new Check('acr_out_of_reach', 'the requested acr can’t be reached', ({ oidc }) => {
+      if (isOutOfReach(oidc.params ?? {}, oidc.result?.login && (oidc.acr ?? ''))) {
         throw new errors.UnmetAuthenticationRequirements('the requested acr can’t be reached')
       }
       return Check.NO_NEED_TO_PROMPT
@@ -42,15 +66,10 @@ export function createPolicy(clients: ClientPolicy): interactionPolicy.DefaultPo
   )
   login?.checks.add(
     new Check(
-      'second_factor_due',
+      SECOND_FACTOR_DUE,
       'the client or its request asks for a second factor',
       'login_required',
-      ({ oidc }) =>
-        due(
-          oidc.acr !== ACR.secondFactor &&
-            (asksForSecondFactor(oidc.params?.acr_values) ||
-              clients.needsSecondFactor(oidc.client?.clientId ?? '')),
-        ),
+      async (ctx) => due(await asksForMore(ctx)),
     ),
   )
   consent?.checks.remove('native_client_prompt')
@@ -62,9 +81,7 @@ export function createPolicy(clients: ClientPolicy): interactionPolicy.DefaultPo
       'interaction_required',
       ({ oidc }) => {
         const native = oidc.client?.applicationType === 'native'
-        return due(
-          native && !oidc.result?.consent && !clients.isFirstParty(oidc.client?.clientId ?? ''),
-        )
+        return due(native && !oidc.result?.consent && !isFirstParty(oidc.client?.clientId ?? ''))
       },
     ),
     0,
@@ -89,18 +106,4 @@ function depthOf(json: unknown): number {
 
 function due(condition: boolean): boolean {
   return condition ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT
-}
-
-/**
- * An essential `acr` that no sign-in gives, or that the sign-in just done did not give
- * (OpenID Connect Core 5.5.1.1; asking again would go round in circles).
- */
-function isOutOfReach({ oidc }: KoaContextWithOIDC): boolean {
-  const acr = oidc.claims?.id_token?.acr
-  if (!acr?.essential) return false
-  const wanted = Array.isArray(acr.values) ? acr.values : acr.value === undefined ? [] : [acr.value]
-  if (wanted.length === 0) return false
-  const reachable: readonly unknown[] = Object.values(ACR)
-  if (!wanted.some((value) => reachable.includes(value))) return true
-  return oidc.result?.login !== undefined && !wanted.includes(oidc.acr)
 }

@@ -1,14 +1,17 @@
 import type { JWK } from 'jose'
 import type { Middleware } from 'koa'
 import Provider, { type Configuration, type errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { Account, Accounts } from '../accounts/accounts.ts'
 import type { Log } from '../log.ts'
 import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
+import type { Floor } from './assurance.ts'
 import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
 import type { Clients } from './clients.ts'
+import { type PlaceOf, recordEvents } from './events.ts'
 import { loadGrant } from './grant.ts'
-import { createPolicy } from './policy.ts'
+import { createIntrospectionPolicy, signInBehind } from './introspection.ts'
+import { createPolicy, type IsTrusted } from './policy.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 const MINUTE = 60
@@ -58,7 +61,10 @@ interface Dependencies {
   phoneOf: PhoneOf
   pages: ProviderPages
   /** for clients that don't say */
-  secondFactor: 'required' | 'optional'
+  secondFactor: Floor
+  /** left out while no browser is remembered */
+  isTrusted?: IsTrusted
+  placeOf: PlaceOf
 }
 
 /** node-oidc-provider with all its settings. */
@@ -67,8 +73,11 @@ export function createProvider(deps: Dependencies): Provider {
   const secure = issuer.startsWith('https:')
   const rowOf = (clientId: string) => units.current().clients.get(clientId)
   const isFirstParty = (clientId: string) => rowOf(clientId)?.client_first_party ?? false
-  const needsSecondFactor = (clientId: string) =>
-    (rowOf(clientId)?.client_second_factor ?? deps.secondFactor) === 'required'
+
+  async function liveAccount(id: string): Promise<Account | undefined> {
+    const account = units.current().accounts.get(id) ?? (await guarded(() => accounts.findById(id)))
+    return account?.disabled ? undefined : account
+  }
 
   const configuration: Configuration = {
     adapter: createAdapter(units, clients),
@@ -96,6 +105,16 @@ export function createProvider(deps: Dependencies): Provider {
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
       dPoP: { enabled: false },
+      introspection: {
+        enabled: true,
+        allowedPolicy: createIntrospectionPolicy({
+          introspectedBy(clientId) {
+            const row = rowOf(clientId)
+            return row ? clients.introspectedBy(row) : []
+          },
+          isAccountLive: async (id) => (await liveAccount(id)) !== undefined,
+        }),
+      },
       pushedAuthorizationRequests: { enabled: false },
       resourceIndicators: { enabled: false },
       rpInitiatedLogout: {
@@ -105,14 +124,19 @@ export function createProvider(deps: Dependencies): Provider {
       },
     },
     interactions: {
-      policy: createPolicy({ isFirstParty, needsSecondFactor }),
+      policy: createPolicy({
+        isFirstParty,
+        floorOf: (clientId) => rowOf(clientId)?.client_second_factor ?? null,
+        secondFactor: deps.secondFactor,
+        isTrusted: deps.isTrusted,
+      }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
     },
     async findAccount(_ctx, sub) {
-      const account =
-        units.current().accounts.get(sub) ?? (await guarded(() => accounts.findById(sub)))
-      return account && !account.disabled ? toProviderAccount(account, deps.phoneOf) : undefined
+      const account = await liveAccount(sub)
+      return account && toProviderAccount(account, deps.phoneOf)
     },
+    extraTokenClaims: signInBehind,
     loadExistingGrant: (ctx) => loadGrant(ctx, isFirstParty),
     renderError: (ctx, out, error) => deps.pages.error(ctx, out, error),
   }
@@ -120,6 +144,7 @@ export function createProvider(deps: Dependencies): Provider {
   // Every request reaches it with the issuer's host and scheme in its headers (web/front), never the visitor's own.
   provider.proxy = true
   provider.use(cacheable)
+  recordEvents(provider, units, deps.placeOf)
   return provider
 }
 
@@ -174,5 +199,6 @@ export function logRefusals(provider: Provider, log: Log): void {
   provider.on('authorization.error', note('authorization refused'))
   provider.on('grant.error', note('token refused'))
   provider.on('userinfo.error', note('userinfo refused'))
+  provider.on('introspection.error', note('introspection refused'))
   provider.on('end_session.error', note('sign-out refused'))
 }

@@ -1,14 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
+import type { AuditEvent } from '../audit/event.ts'
 import type { ClientRow } from './clients.ts'
+import type { Batch } from './record-writes.ts'
+import type { FoundRecord, Records } from './records.ts'
 import {
   endsWithGrant,
-  type FoundRecord,
   type PendingRecord,
-  type Records,
+  type Place,
   recordKey,
-} from './records.ts'
+  type StoredPayload,
+} from './sealed-records.ts'
 
 export type UnitsOfWork = ReturnType<typeof createUnitsOfWork>
 export type UnitOfWork = ReturnType<typeof createUnit>
@@ -49,21 +52,37 @@ export function createUnitsOfWork(records: Records) {
   }
 }
 
+const NOTHING: Batch = {
+  upserts: [],
+  destroyed: [],
+  consumed: [],
+  required: [],
+  revokedGrants: [],
+  events: [],
+  reused: false,
+}
+
 function createUnit(records: Records) {
-  const known = new Map<string, AdapterPayload | undefined>()
-  const sessionsByUid = new Map<string, AdapterPayload>()
+  const known = new Map<string, StoredPayload | undefined>()
+  const sessionsByUid = new Map<string, StoredPayload>()
+  const places = new Map<string, Place>()
   const accounts = new Map<string, Account>()
   const clients = new Map<string, ClientRow>()
   const upserts = new Map<string, PendingRecord>()
   const destroyed = new Map<string, Buffer>()
   const consumed = new Map<string, Buffer>()
   const revoked = new Map<string, Buffer>()
+  const events: AuditEvent[] = []
+  let reused = false
+  let signInPlace: Place | undefined
 
-  function remember(found: FoundRecord | undefined): AdapterPayload | undefined {
+  function remember(found: FoundRecord | undefined): StoredPayload | undefined {
     if (found?.client) clients.set(found.client.client_id, found.client)
     if (found?.account) accounts.set(found.account.id, found.account)
     if (found?.grant) known.set(found.grant.key.toString('hex'), found.grant.payload)
     if (found?.session?.uid) sessionsByUid.set(found.session.uid, found.session)
+    const { uid, place } = found?.payload ?? {}
+    if (uid && place) places.set(uid, place)
     return found?.payload
   }
 
@@ -71,7 +90,7 @@ function createUnit(records: Records) {
     accounts,
     clients,
 
-    async find(model: string, id: string): Promise<AdapterPayload | undefined> {
+    async find(model: string, id: string): Promise<StoredPayload | undefined> {
       const key = recordKey(model, id)
       const hex = key.toString('hex')
       if (destroyed.has(hex)) return undefined
@@ -81,7 +100,7 @@ function createUnit(records: Records) {
       return known.get(hex)
     },
 
-    async findByUid(uid: string): Promise<AdapterPayload | undefined> {
+    async findByUid(uid: string): Promise<StoredPayload | undefined> {
       for (const { model, payload } of upserts.values()) {
         if (model === 'Session' && payload.uid === uid) return payload
       }
@@ -97,7 +116,10 @@ function createUnit(records: Records) {
       const key = recordKey(model, id)
       const hex = key.toString('hex')
       destroyed.delete(hex)
-      upserts.set(hex, { key, model, payload, expiresIn })
+      // The provider leaves out what it doesn't know.
+      const place = model === 'Session' ? (signInPlace ?? places.get(payload.uid ?? '')) : undefined
+      const stored = place ? { ...payload, place } : payload
+      upserts.set(hex, { key, model, payload: stored, expiresIn, givenIn: undefined })
     },
 
     destroy(model: string, id: string): void {
@@ -120,36 +142,63 @@ function createUnit(records: Records) {
       }
     },
 
+    /** Has an event recorded by the statement that stores the rest, if it stores it. */
+    tell(event: AuditEvent): void {
+      events.push(event)
+    },
+
+    /** Notes that grants are revoked because a code or a token came a second time. */
+    tellOfReuse(): void {
+      reused = true
+    },
+
+    /** Notes where the sign-in of this request's session was done. */
+    noteSignIn(place: Place): void {
+      signInPlace = place
+    },
+
     /** Forgets what was to be written: the request is refused after all. */
     discard(): void {
       for (const pending of [upserts, destroyed, consumed, revoked]) pending.clear()
+      events.length = 0
     },
 
     async flush(): Promise<void> {
-      const revokedGrants = [...revoked.values()]
       const batch = {
-        upserts: [...upserts.values()],
+        upserts: [...upserts.values()].map(withSession),
         destroyed: [...destroyed.values()],
         consumed: [...consumed.values()],
         required: required(),
-        revokedGrants,
+        revokedGrants: [...revoked.values()],
+        events,
+        reused,
       }
-      if (Object.values(batch).every((part) => part.length === 0)) return
+      const parts = [batch.upserts, batch.destroyed, batch.consumed, batch.revokedGrants, events]
+      if (parts.every((part) => part.length === 0)) return
       const written = await records.write(batch)
       if (written === 'stored') return
       if (written === 'changed') throw new ChangedMeanwhile('changed meanwhile')
       // Used twice: what the first use gave is taken back (RFC 6749 section 4.1.2, RFC 9700 section 4.14.2).
       const grants = [...consumed.keys()].flatMap((hex) => known.get(hex)?.grantId ?? [])
-      const keys = grants.map((id) => recordKey('Grant', id))
-      await records.write({
-        upserts: [],
-        destroyed: [],
-        consumed: [],
-        required: [],
-        revokedGrants: keys,
-      })
+      const revokedGrants = grants.map((id) => recordKey('Grant', id))
+      await records.write({ ...NOTHING, revokedGrants, reused: true })
       throw new UsedAlready('used already')
     },
+  }
+
+  /** A grant with the session it is given in: the one that names it, or that its consent was asked for in. */
+  function withSession(record: PendingRecord): PendingRecord {
+    if (record.model !== 'Grant') return record
+    const id = record.payload.jti
+    for (const { payload } of upserts.values()) {
+      const named = Object.values(payload.authorizations ?? {}).some(
+        ({ grantId }) => grantId === id,
+      )
+      if (named) return { ...record, givenIn: payload.uid }
+      if (payload.result?.consent?.grantId === id)
+        return { ...record, givenIn: payload.session?.uid }
+    }
+    return record
   }
 
   /**

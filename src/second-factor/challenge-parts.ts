@@ -1,4 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
+import { hashToken } from '../crypto/keys.ts'
+import type { Clock } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
 
 export interface ChallengeRules {
   /** digits */
@@ -7,10 +10,23 @@ export interface ChallengeRules {
   maxAttempts: number
   resendSeconds: number
   maxSends: number
-  sms: {
-    allowedCountries: ReadonlySet<string> | '*'
-    limits: { phoneHour: number; addressHour: number; globalHour: number }
-  }
+  /** how long a factor that was added beside others can't be the only proof for a sensitive change */
+  holdOffSeconds: number
+  allowedCountries: ReadonlySet<string> | '*'
+  /** whether one number may belong to several accounts; `warn`: it may, and it is noted */
+  sharing: 'allow' | 'warn' | 'refuse'
+}
+
+/** What a challenge is for: signing in, adding the first factor while signing in, or a change at `/account`. */
+export type Purpose = 'sign-in' | 'enrolment' | 'self-service'
+
+/** What a right code came from. */
+export type Factor = 'sms' | 'voice' | 'totp' | 'backup-code'
+
+/** Whose challenge: the interaction's uid (or what stands for it) and the secret in the browser's cookie. */
+export interface Visitor {
+  interaction: string
+  browser: string
 }
 
 /** Where a challenge belongs: an interaction in one browser, both as hashes. */
@@ -19,12 +35,11 @@ export interface Seat {
   browser: Buffer
 }
 
-/** A phone as the statements hand it over, still sealed. */
-export interface PhoneRow {
-  phone_id: string
-  number: Buffer
-  country: string | null
-  hotp_secret: Buffer | null
+export function seatOf({ interaction, browser }: Visitor): Seat {
+  return {
+    interaction: hashToken(interaction, 'interaction'),
+    browser: hashToken(browser, 'browser'),
+  }
 }
 
 /** Neither passed nor ended nor expired. */
@@ -39,3 +54,17 @@ export const newestOf = ({ interaction, browser }: Seat) => sql`
 /** Whether the account of second factor `s` takes no codes just now. */
 export const isLocked = (now: RawBuilder<Date>) => sql`
   (s.disabled_at is not null or coalesce(s.locked_until > ${now}, false))`
+
+/** Whether texts may go to the country of phone `p`. */
+export const isAllowed = ({ allowedCountries }: ChallengeRules) =>
+  allowedCountries === '*'
+    ? sql`p.country is not null`
+    : sql`coalesce(p.country = any(${[...allowedCountries]}), false)`
+
+/** Ends an account's open challenges: what protects it has changed (CHL-18, CHL-19). */
+export async function closeOpenChallenges(on: Db, clock: Clock, accountId: string): Promise<void> {
+  const now = clock()
+  await sql`
+    update challenge c set closed_at = ${now}
+    where c.account_id = ${accountId} and ${isOpen('c', now)}`.execute(on)
+}

@@ -1,26 +1,31 @@
-import { type RawBuilder, sql } from 'kysely'
+import { sql } from 'kysely'
+import { auditEntry } from '../audit/event.ts'
 import { type Clock, later } from '../db/clock.ts'
-import type { MessageState } from '../db/tables/messaging.ts'
-import { latestMessageState } from '../messaging/messages.ts'
 import {
   type ChallengeRules,
+  isAllowed,
   isLocked,
   isOpen,
   newestOf,
-  type PhoneRow,
+  type Purpose,
   type Seat,
 } from './challenge-parts.ts'
-import { countSend, LIMIT_PREFIX } from './send-limits.ts'
+import type { GrantVerdict, SendGrants } from './send-grants.ts'
+import { resendWait } from './send-waits.ts'
 
 const HIGHEST_COUNTER = '9223372036854775807'
 
-/** What a statement that may send tells: which limits let it pass, and the challenge if they all did. */
-export interface SendVerdict extends PhoneRow {
+/** What a statement that may send tells: why it didn't, or what is to be sent. */
+export interface SendVerdict extends GrantVerdict {
   locked: boolean
   country_allowed: boolean
-  phone_granted: boolean
-  address_granted: boolean
-  overall_granted: boolean
+  /** set where an authenticator app is asked, and nothing is sent */
+  authenticator_id: string | null
+  phone_id: string
+  number: Buffer
+  country: string | null
+  hotp_secret: Buffer | null
+  /** the challenge; null if there is none because of a refusal */
   id: string | null
   counter: string
   /** the how-manieth send of the challenge */
@@ -29,122 +34,171 @@ export interface SendVerdict extends PhoneRow {
 }
 
 /** The statements of challenges. Each decides and records at once, so that parallel requests can't pass a limit. */
-export function createChallengeStatements(clock: Clock, rules: ChallengeRules) {
-  const { sms } = rules
-  const countryAllowed =
-    sms.allowedCountries === '*'
-      ? sql`p.country is not null`
-      : sql`coalesce(p.country = any(${[...sms.allowedCountries]}), false)`
-
-  /** `ready` must hold the phone's fingerprint; `overall` has a row only if every limit granted the send. */
-  const grants = (addressKey: Buffer) => sql`
-    by_phone as (${countSend(clock, sql`${prefix(LIMIT_PREFIX.phone)} || ready.number_fingerprint`, sms.limits.phoneHour, sql`from ready`)}),
-    by_address as (${countSend(clock, sql`${Buffer.concat([prefixByte(LIMIT_PREFIX.address), addressKey])}::bytea`, sms.limits.addressHour, sql`where exists (select from by_phone)`)}),
-    overall as (${countSend(clock, prefix(LIMIT_PREFIX.overall), sms.limits.globalHour, sql`where exists (select from by_address)`)})`
-
-  const verdict = sql`
-    device.locked, device.country_allowed, device.phone_id, device.number, device.country, device.hotp_secret,
-    exists (select from by_phone) as phone_granted, exists (select from by_address) as address_granted,
-    exists (select from overall) as overall_granted`
-
+export function createChallengeStatements(clock: Clock, rules: ChallengeRules, grants: SendGrants) {
   const secondsLeft = (alias: string) =>
     sql`ceil(extract(epoch from ${sql.ref(`${alias}.expires_at`)} - ${clock()}))::int as seconds_left`
 
   return {
-    /** Counts the send, moves the phone's counter and writes the challenge. No row: the account has no phone. */
+    /**
+     * Asks for the account's authenticator app if it has one, else for a code sent to its primary phone: then
+     * it counts the send and moves the phone's counter. No row: the account has neither.
+     */
     issue(seat: Seat, id: string, accountId: string, addressKey: Buffer, lifeSeconds: number) {
       const now = clock()
       return sql<SendVerdict>`
         with device as (
-          select p.id as phone_id, p.number, p.number_fingerprint, p.country, p.hotp_secret,
-            ${isLocked(now)} as locked, ${countryAllowed} as country_allowed
-          from phone p join second_factor s using (account_id)
-          where p.account_id = ${accountId} and p.is_primary
+          select s.account_id, a.id as authenticator_id, p.id as phone_id, p.number, p.number_fingerprint,
+            p.prefix_fingerprint, p.country, p.hotp_secret, ${isLocked(now)} as locked,
+            a.id is not null or ${isAllowed(rules)} as country_allowed
+          from second_factor s
+          left join authenticator a on a.account_id = s.account_id and a.confirmed_at is not null
+          left join phone p on p.account_id = s.account_id and p.is_primary and a.id is null
+          where s.account_id = ${accountId} and (a.id is not null or p.id is not null)
         ),
-        ready as (select * from device where not locked and country_allowed),
-        ${grants(addressKey)},
+        ready as (
+          select * from device where authenticator_id is null and not locked and country_allowed
+        ),
+        ${grants.ctes(addressKey, true)},
+        app as (select * from device where authenticator_id is not null and not locked),
         replaced as (
           update challenge c set closed_at = ${now}
-          where c.interaction = ${seat.interaction} and ${isOpen('c', now)} and exists (select from overall)
+          where c.interaction = ${seat.interaction} and ${isOpen('c', now)}
+            and (exists (select from granted) or exists (select from app))
         ),
         moved as (
           update phone p set hotp_counter = p.hotp_counter + 1 from ready
-          where p.id = ready.phone_id and p.hotp_counter < ${HIGHEST_COUNTER} and exists (select from overall)
-          returning p.id, p.hotp_counter
+          where p.id = ready.phone_id and p.hotp_counter < ${HIGHEST_COUNTER} and exists (select from granted)
+          returning p.id, p.account_id, p.hotp_counter
         ),
         issued as (
-          insert into challenge as c (id, interaction, browser, account_id, phone_id, counter,
-            created_at, expires_at, last_sent_at)
-          select ${id}, ${seat.interaction}, ${seat.browser}, ${accountId}, moved.id, moved.hotp_counter,
-            ${now}, ${later(clock, lifeSeconds)}, ${now} from moved
+          insert into challenge as c (id, interaction, browser, account_id, phone_id, counter, authenticator_id,
+            sends, created_at, expires_at, last_sent_at)
+          select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, asked.*, ${now}, ${later(clock, lifeSeconds)}, ${now}
+          from (
+            select account_id, id, hotp_counter, null, 1 from moved
+            union all
+            select account_id, null, null, authenticator_id, 0 from app
+          ) as asked
           returning c.*
-        )
-        select ${verdict}, issued.id, issued.counter, 1 as send, ${secondsLeft('issued')}
+        ),
+        audited as (${auditEntry(
+          clock,
+          {
+            type: 'code.issued',
+            accountId: sql`account_id`,
+            detail: {
+              challenge: sql`id`,
+              factor: sql`case when authenticator_id is null then 'sms' else 'totp' end`,
+            },
+          },
+          sql`from issued`,
+        )})
+        select device.*, ${grants.verdict}, issued.id, issued.counter, issued.sends as send, ${secondsLeft('issued')}
         from device left join issued on true`
     },
 
-    /** Counts another send of the newest challenge. No row: there is no open one. */
-    sendAgain(seat: Seat, addressKey: Buffer) {
+    /** Writes a challenge that asks for nothing yet: which factor it is about is told later. */
+    open(seat: Seat, id: string, accountId: string, purpose: Purpose, lifeSeconds: number) {
+      const now = clock()
+      return sql<{ id: string }>`
+        with replaced as (
+          update challenge c set closed_at = ${now}
+          where c.interaction = ${seat.interaction} and ${isOpen('c', now)}
+        ),
+        held as (
+          insert into second_factor (account_id) values (${accountId})
+          on conflict (account_id) do update set account_id = excluded.account_id
+          returning *
+        )
+        insert into challenge (id, interaction, browser, account_id, purpose, sends, created_at, expires_at, last_sent_at)
+        select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, s.account_id, ${purpose}, 0, ${now},
+          ${later(clock, lifeSeconds)}, ${now}
+        from held s where not ${isLocked(now)}
+        returning id`
+    },
+
+    /**
+     * Counts a send of the newest challenge: to the phone it was sent to, with the same code, or to another of
+     * the account, with a code of that one. No row: there is no open one, or no such phone.
+     *
+     * @param phoneId null for the phone it was sent to
+     */
+    send(seat: Seat, phoneId: string | null, addressKey: Buffer) {
       const now = clock()
       const failed = sql`coalesce(held.send_failed_at >= held.last_sent_at, false)`
-      const waited = sql`held.last_sent_at + make_interval(secs => ${rules.resendSeconds}) <= ${now}`
-      return sql<SendVerdict & { due: boolean; sends_left: number; wait_seconds: number }>`
+      const wait = resendWait(rules.resendSeconds, sql`held.sends`)
+      const waited = sql`held.last_sent_at + make_interval(secs => ${wait}) <= ${now}`
+      return sql<SendVerdict & { due: boolean; sends_left: number; resend_seconds: number }>`
         with held as (select * from challenge ${newestOf(seat)} for update),
         device as (
-          select held.id as challenge_id, held.sends, held.last_sent_at, held.counter, held.expires_at,
-            p.id as phone_id, p.number, p.number_fingerprint, p.country, p.hotp_secret,
-            ${isLocked(now)} as locked, ${countryAllowed} as country_allowed,
-            held.attempts < ${rules.maxAttempts} and held.sends < ${rules.maxSends} and (${waited} or ${failed}) as due
-          from held join phone p on p.id = held.phone_id join second_factor s on s.account_id = held.account_id
+          select held.account_id, held.id as challenge_id, held.sends, held.counter as held_counter, held.expires_at,
+            p.id as phone_id, p.number, p.number_fingerprint, p.prefix_fingerprint, p.country, p.hotp_secret,
+            held.phone_id is distinct from p.id as switched, ${isLocked(now)} as locked,
+            ${isAllowed(rules)} as country_allowed,
+            held.sends < ${rules.maxSends} and (held.phone_id is distinct from p.id or ${waited} or ${failed}) as due,
+            greatest(0, ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait}))::int as resend_seconds
+          from held join second_factor s on s.account_id = held.account_id
+          join phone p on p.account_id = held.account_id and p.id = coalesce(${phoneId}::text, held.phone_id)
+            and (held.purpose <> 'sign-in' or not p.pending)
           where ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
         ),
         ready as (select * from device where due and not locked and country_allowed),
-        ${grants(addressKey)},
+        ${grants.ctes(addressKey, false)},
+        moved as (
+          update phone p set hotp_counter = p.hotp_counter + 1 from ready
+          where p.id = ready.phone_id and ready.switched and p.hotp_counter < ${HIGHEST_COUNTER}
+            and exists (select from granted)
+          returning p.id, p.hotp_counter
+        ),
         sent as (
-          update challenge c set sends = c.sends + 1, last_sent_at = ${now} from ready
-          where c.id = ready.challenge_id and exists (select from overall)
-          returning c.id, c.sends
-        )
-        select ${verdict}, device.due, sent.id, coalesce(sent.sends, 0) as send, device.counter, ${secondsLeft('device')},
-          ${rules.maxSends} - device.sends as sends_left,
-          greatest(0, ceil(extract(epoch from device.last_sent_at - ${now}) + ${rules.resendSeconds}))::int as wait_seconds
+          update challenge c set sends = c.sends + 1, last_sent_at = ${now}, authenticator_id = null,
+            phone_id = ready.phone_id, counter = coalesce(moved.hotp_counter, c.counter),
+            expires_at = case when ready.switched then ${later(clock, rules.ttlSeconds)} else c.expires_at end
+          from ready left join moved on moved.id = ready.phone_id
+          where c.id = ready.challenge_id and exists (select from granted) and (moved.id is not null or not ready.switched)
+          returning c.*
+        ),
+        audited as (${auditEntry(
+          clock,
+          {
+            type: 'code.sent-again',
+            accountId: sql`account_id`,
+            detail: { challenge: sql`id`, factor: sql`channel`, send: sql`sends` },
+          },
+          sql`from sent`,
+        )})
+        select device.*, ${grants.verdict}, null as authenticator_id, sent.id, coalesce(sent.counter, device.held_counter) as counter,
+          coalesce(sent.sends, 0) as send, ${rules.maxSends} - device.sends as sends_left, ${secondsLeft('sent')}
         from device left join sent on true`
+    },
+
+    /**
+     * Has the newest challenge ask for the authenticator app: at a sign-in the account's, else the one that is
+     * being added. No row: there is no open challenge, or no such app.
+     */
+    askAuthenticator(seat: Seat) {
+      const now = clock()
+      return sql<{ id: string }>`
+        with held as (select * from challenge ${newestOf(seat)} for update)
+        update challenge c set authenticator_id = a.id, phone_id = null, counter = null
+        from held join authenticator a on a.account_id = held.account_id
+          and (a.confirmed_at is null) = (held.purpose <> 'sign-in')
+        where c.id = held.id and ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
+        returning c.id`
+    },
+
+    /** Has an enrolment's challenge ask for nothing again, so that another factor can be chosen. */
+    askNothing(seat: Seat) {
+      const now = clock()
+      return sql`
+        with held as (select * from challenge ${newestOf(seat)} for update)
+        update challenge c set authenticator_id = null, phone_id = null, counter = null
+        from held where c.id = held.id and held.purpose <> 'sign-in' and ${isOpen('held', now)}`
     },
 
     /** Notes that no gateway took a send, if it is still the last one, so that the page says so and another may follow at once. */
     sendFailed(id: string, send: number) {
       return sql`update challenge set send_failed_at = ${clock()} where id = ${id} and sends = ${send}`
-    },
-
-    /** What the pages show of the newest challenge. */
-    look(seat: Seat) {
-      const now = clock()
-      return sql<{
-        phone_id: string
-        number: Buffer
-        locked: boolean
-        disabled: boolean
-        lock_seconds: number | null
-        attempts: number
-        sends: number
-        passed: boolean
-        closed: boolean
-        seconds_left: number
-        resend_seconds: number
-        sent_seconds_ago: number
-        send_failed: boolean
-        message: MessageState | null
-      }>`
-        with held as (select * from challenge ${newestOf(seat)})
-        select held.phone_id, p.number, ${isLocked(now)} as locked, s.disabled_at is not null as disabled, held.attempts, held.sends,
-          held.passed_at is not null as passed, held.closed_at is not null as closed,
-          ceil(extract(epoch from s.locked_until - ${now}))::int as lock_seconds,
-          ${secondsLeft('held')},
-          ceil(extract(epoch from held.last_sent_at - ${now}) + ${rules.resendSeconds})::int as resend_seconds,
-          floor(extract(epoch from ${now} - held.last_sent_at))::int as sent_seconds_ago,
-          coalesce(held.send_failed_at >= held.last_sent_at, false) as send_failed,
-          ${latestMessageState(sql.ref('held.id'))} as message
-        from held join phone p on p.id = held.phone_id join second_factor s on s.account_id = held.account_id`
     },
 
     close(seat: Seat) {
@@ -163,12 +217,4 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules) {
           order by expires_at limit ${batch} for update skip locked)`
     },
   }
-}
-
-function prefixByte(value: number): Buffer {
-  return Buffer.from([value])
-}
-
-function prefix(value: number): RawBuilder<Buffer> {
-  return sql<Buffer>`${prefixByte(value)}::bytea`
 }

@@ -1,72 +1,56 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { OnChange } from '../audit/change.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
-import { hashToken } from '../crypto/keys.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
+import type { Language } from '../languages/language.ts'
+import type { Log } from '../log.ts'
 import type { Messenger } from '../messaging/messenger.ts'
 import { codeText } from '../messaging/texts.ts'
-import { maskPhone } from '../phone-number.ts'
-import type { ChallengeRules, Seat } from './challenge-parts.ts'
+import { type ChallengeRules, type Purpose, seatOf, type Visitor } from './challenge-parts.ts'
 import { createChallengeStatements, type SendVerdict } from './challenge-statements.ts'
-import { createGuessStatements } from './guess-statements.ts'
-import { codesMatch, hotp, parseCode } from './hotp.ts'
+import { hotp } from './hotp.ts'
+import { createLook } from './look.ts'
 import type { Phones } from './phones.ts'
-import { sweepSendLimits } from './send-limits.ts'
+import { logAlerts } from './send-alerts.ts'
+import type { SendGrants, SendRefusalReason } from './send-grants.ts'
 
 export type Challenges = ReturnType<typeof createChallenges>
 
-/** Whose challenge: the interaction's uid and the secret in the browser's cookie. */
-export interface Visitor {
-  interaction: string
-  browser: string
+/** Why nothing was sent; with `waitSeconds` where trying again later helps and it is known when. */
+export interface SendRefusal {
+  refused: 'locked' | 'country-not-allowed' | SendRefusalReason
+  waitSeconds?: number
 }
 
-/** Why nothing was sent. */
-export type SendRefusal =
-  | 'locked'
-  | 'country-not-allowed'
-  | 'phone-limit'
-  | 'address-limit'
-  | 'overall-limit'
+/** Who asks for a send. */
+export interface Asker {
+  /** the client address the send is counted under */
+  address: string
+  /** of the page, for the text */
+  language: Language
+}
 
-/** What became of the last send; `unconfirmed`: no gateway said yes or no, so that the text may yet arrive. */
-export type Delivery = 'sending' | 'accepted' | 'failed' | 'unconfirmed'
-
-/** A challenge that was written; its code is yet to be sent. */
+/** A challenge that was written; its code, if one is to be sent, is yet to be sent. */
 export interface Issued {
   /** Resolves when a gateway has answered, or after a moment; sending goes on behind it. */
   send(): Promise<void>
 }
 
-/** What a visitor's newest challenge has come to. */
-export type ChallengeView =
-  | { state: 'none' | 'passed' | 'closed' | 'expired' | 'too-many-tries' | 'disabled' }
-  | { state: 'locked'; lockSeconds: number | null }
-  | {
-      state: 'open'
-      phone: string
-      secondsLeft: number
-      triesLeft: number
-      sendsLeft: number
-      resendInSeconds: number
-      delivery: Delivery
-    }
-
-export type GuessOutcome =
-  /** `passedAt` is in seconds of the database's clock */
-  | { outcome: 'right'; accountId: string; passedAt: number }
-  | { outcome: 'passed-already'; accountId: string; passedAt: number }
-  | { outcome: 'malformed' | 'wrong' | 'ended' }
+export type SendOutcome = 'sent' | 'ended' | 'no-sends-left' | { waitSeconds: number } | SendRefusal
 
 interface Dependencies {
   db: Db
   clock: Clock
   rules: ChallengeRules
+  grants: SendGrants
   phones: Phones
   messenger: Messenger
   fingerprint: Fingerprints
+  onChange: OnChange
+  log: Log
   /** what a text is signed with */
   brand: string
   /** the issuer's host, for the origin-bound last line */
@@ -76,13 +60,13 @@ interface Dependencies {
 /** A page waits this long for a gateway's answer; sending goes on behind it. */
 const WAIT_FOR_ACCEPTANCE_MS = 1500
 
-/** Demands for a code: issuing, sending again, checking. The code itself is computed when needed and kept nowhere. */
+/** Demands for a code: issuing and sending. The code itself is computed when needed and kept nowhere. */
 export function createChallenges(deps: Dependencies) {
   const { db, clock, rules, phones, messenger, fingerprint } = deps
-  const statements = createChallengeStatements(clock, rules)
-  const guesses = createGuessStatements(clock, rules)
+  const statements = createChallengeStatements(clock, rules, deps.grants)
+  const look = createLook({ db, clock, rules, phones })
 
-  async function send(verdict: SendVerdict, id: string): Promise<void> {
+  async function send(verdict: SendVerdict, id: string, language: Language): Promise<void> {
     const secret = await phones.secret(verdict.phone_id, verdict.hotp_secret)
     const code = hotp(secret, BigInt(verdict.counter), rules.length)
     const minutes = Math.max(1, Math.floor(verdict.seconds_left / 60))
@@ -91,7 +75,7 @@ export function createChallenges(deps: Dependencies) {
       channel: 'sms',
       to: phones.open({ id: verdict.phone_id, number: verdict.number }),
       country: verdict.country,
-      text: codeText({ brand: deps.brand, host: deps.host, code, minutes }),
+      text: codeText({ language, brand: deps.brand, host: deps.host, code, minutes }),
       expiresInSeconds: verdict.seconds_left,
     })
     const noted = sending.then(async (outcome) => {
@@ -104,94 +88,92 @@ export function createChallenges(deps: Dependencies) {
     ])
   }
 
+  /** Counts a send of the visitor's challenge and sends it. */
+  async function sendTo(
+    visitor: Visitor,
+    phoneId: string | null,
+    { address, language }: Asker,
+  ): Promise<SendOutcome> {
+    const addressed = fingerprint('address', address)
+    const { rows } = await retrying(() =>
+      statements.send(seatOf(visitor), phoneId, addressed).execute(db),
+    )
+    const [verdict] = rows
+    if (!verdict) return 'ended'
+    logAlerts(deps.log, verdict)
+    if (verdict.id) {
+      await send(verdict, verdict.id, language)
+      return 'sent'
+    }
+    const refusal = refusalOf(verdict)
+    if (refusal?.refused === 'locked' || refusal?.refused === 'country-not-allowed') return refusal
+    if (verdict.sends_left <= 0) return 'no-sends-left'
+    // Not due and no limit asked: the wait isn't over.
+    return verdict.due && refusal ? refusal : { waitSeconds: Math.max(1, verdict.resend_seconds) }
+  }
+
   return {
     /**
-     * Issues a challenge to the account's primary phone; the caller then has its code sent.
-     * @param address the client address the send is counted under
+     * Asks an account for its second factor; the caller then has the code sent.
      * @param lifeSeconds at most this long, e.g. what is left of the interaction
      */
     async issue(
       visitor: Visitor,
       accountId: string,
-      address: string,
+      { address, language }: Asker,
       lifeSeconds: number,
-    ): Promise<Issued | 'no-phone' | SendRefusal> {
-      const id = randomBytes(16).toString('base64url')
+    ): Promise<Issued | 'no-factor' | SendRefusal> {
+      const id = newId()
       const life = Math.min(rules.ttlSeconds, lifeSeconds)
       const addressed = fingerprint('address', address)
       const statement = statements.issue(seatOf(visitor), id, accountId, addressed, life)
       const { rows } = await retrying(() => statement.execute(db))
       const [verdict] = rows
-      if (!verdict) return 'no-phone'
+      if (!verdict) return 'no-factor'
+      logAlerts(deps.log, verdict)
+      if (verdict.suspicious) await deps.onChange(db, { type: 'password.seems-known', accountId })
+      if (verdict.id && verdict.authenticator_id) return { send: async () => {} }
       const refusal = refusalOf(verdict)
       if (refusal) return refusal
       if (!verdict.id) throw new Error('the HOTP counter of a phone has run out')
-      return { send: () => send(verdict, id) }
+      return { send: () => send(verdict, id, language) }
+    },
+
+    /**
+     * Opens a challenge for adding a factor; which one is told by `sendTo` or `askAuthenticator`.
+     * @returns false while the account takes no codes
+     */
+    async open(
+      visitor: Visitor,
+      accountId: string,
+      purpose: Purpose,
+      lifeSeconds: number,
+    ): Promise<boolean> {
+      const statement = statements.open(seatOf(visitor), newId(), accountId, purpose, lifeSeconds)
+      const { rows } = await retrying(() => statement.execute(db))
+      return rows.length > 0
     },
 
     /** Sends the same code again. Waiting time, send budget and limits are shared with every other send. */
-    async sendAgain(
-      visitor: Visitor,
-      address: string,
-    ): Promise<'sent' | 'ended' | 'no-sends-left' | { waitSeconds: number } | SendRefusal> {
+    sendAgain: (visitor: Visitor, asker: Asker) => sendTo(visitor, null, asker),
+
+    /** Sends a code of another of the account's phones, within the same budgets. */
+    sendTo,
+
+    /** Has the code of the authenticator app asked for instead. @returns whether that can be */
+    async askAuthenticator(visitor: Visitor): Promise<boolean> {
       const { rows } = await retrying(() =>
-        statements.sendAgain(seatOf(visitor), fingerprint('address', address)).execute(db),
+        statements.askAuthenticator(seatOf(visitor)).execute(db),
       )
-      const [verdict] = rows
-      if (!verdict) return 'ended'
-      if (!verdict.id) {
-        const refusal = refusalOf(verdict)
-        if (refusal === 'locked' || refusal === 'country-not-allowed') return refusal
-        if (verdict.sends_left <= 0) return 'no-sends-left'
-        // Not due and no limit asked: the wait isn't over.
-        return verdict.due && refusal ? refusal : { waitSeconds: Math.max(1, verdict.wait_seconds) }
-      }
-      await send(verdict, verdict.id)
-      return 'sent'
+      return rows.length > 0
     },
 
-    /** Judges a guess. It is counted before it is judged, and a right one passes at most once. */
-    async verify(visitor: Visitor, input: string): Promise<GuessOutcome> {
-      const code = parseCode(input, rules.length)
-      if (!code) return { outcome: 'malformed' }
-      const { rows: guessed } = await retrying(() => guesses.guess(seatOf(visitor)).execute(db))
-      const [guess] = guessed
-      if (!guess?.counted && !guess?.again) return { outcome: 'ended' }
-      const secret = await phones.secret(guess.phone_id, guess.hotp_secret)
-      const right = codesMatch(code, hotp(secret, BigInt(guess.counter), rules.length))
-      if (!right) return { outcome: guess.again ? 'ended' : 'wrong' }
-      if (guess.counted) {
-        const { rows } = await retrying(() => guesses.pass(guess).execute(db))
-        const [pass] = rows
-        if (pass) return { outcome: 'right', accountId: pass.account_id, passedAt: pass.passed_at }
-      }
-      // The same right code came before: in another request just now, or in one whose answer was lost.
-      const { rows: passes } = await guesses.passedAt(guess.id).execute(db)
-      const [passed] = passes
-      if (!passed) return { outcome: 'ended' }
-      return { outcome: 'passed-already', accountId: guess.account_id, passedAt: passed.passed_at }
+    /** Goes back to choosing which factor to add. */
+    async askNothing(visitor: Visitor): Promise<void> {
+      await retrying(() => statements.askNothing(seatOf(visitor)).execute(db))
     },
 
-    async look(visitor: Visitor): Promise<ChallengeView> {
-      const { rows } = await statements.look(seatOf(visitor)).execute(db)
-      const [row] = rows
-      if (!row) return { state: 'none' }
-      if (row.passed) return { state: 'passed' }
-      if (row.closed) return { state: 'closed' }
-      if (row.disabled) return { state: 'disabled' }
-      if (row.locked) return { state: 'locked', lockSeconds: row.lock_seconds }
-      if (row.attempts >= rules.maxAttempts) return { state: 'too-many-tries' }
-      if (row.seconds_left <= 0) return { state: 'expired' }
-      return {
-        state: 'open',
-        phone: maskPhone(phones.open({ id: row.phone_id, number: row.number })),
-        secondsLeft: row.seconds_left,
-        triesLeft: rules.maxAttempts - row.attempts,
-        sendsLeft: Math.max(0, rules.maxSends - row.sends),
-        resendInSeconds: row.send_failed ? 0 : Math.max(0, row.resend_seconds),
-        delivery: deliveryOf(row),
-      }
-    },
+    look: (visitor: Visitor) => look(seatOf(visitor)),
 
     /** Ends the visitor's challenge, also one that has expired: for a cancelled or restarted sign-in. */
     async close(visitor: Visitor): Promise<void> {
@@ -200,37 +182,18 @@ export function createChallenges(deps: Dependencies) {
 
     async sweep(batch: number): Promise<number> {
       const { numAffectedRows } = await statements.sweep(batch).execute(db)
-      return Number(numAffectedRows ?? 0) + (await sweepSendLimits(db, clock, batch))
+      return Number(numAffectedRows ?? 0)
     },
   }
 }
 
-function seatOf({ interaction, browser }: Visitor): Seat {
-  return {
-    interaction: hashToken(interaction, 'interaction'),
-    browser: hashToken(browser, 'browser'),
-  }
+function newId(): string {
+  return randomBytes(16).toString('base64url')
 }
 
 function refusalOf(verdict: SendVerdict): SendRefusal | undefined {
-  if (verdict.locked) return 'locked'
-  if (!verdict.country_allowed) return 'country-not-allowed'
-  if (!verdict.phone_granted) return 'phone-limit'
-  if (!verdict.address_granted) return 'address-limit'
-  if (!verdict.overall_granted) return 'overall-limit'
-  return undefined
-}
-
-/** As long as a person would wait: after it, silence is no longer "on its way". */
-const SENDING_AT_MOST_SECONDS = 15
-
-function deliveryOf(row: {
-  send_failed: boolean
-  message: string | null
-  sent_seconds_ago: number
-}): Delivery {
-  if (row.send_failed) return 'failed'
-  if (row.message === 'accepted') return 'accepted'
-  if (row.message === 'unknown') return 'unconfirmed'
-  return row.sent_seconds_ago < SENDING_AT_MOST_SECONDS ? 'sending' : 'unconfirmed'
+  if (verdict.locked) return { refused: 'locked' }
+  if (!verdict.country_allowed) return { refused: 'country-not-allowed' }
+  const { refused_by: refused, wait_seconds: waitSeconds } = verdict
+  return refused ? { refused, ...(waitSeconds && { waitSeconds }) } : undefined
 }

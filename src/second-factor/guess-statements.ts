@@ -1,30 +1,66 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
+import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import { type GrowingLock, lockedUntil } from '../db/growing-lock.ts'
-import { type ChallengeRules, isLocked, isOpen, newestOf, type Seat } from './challenge-parts.ts'
+import {
+  type ChallengeRules,
+  type Factor,
+  isLocked,
+  isOpen,
+  newestOf,
+  type Purpose,
+  type Seat,
+} from './challenge-parts.ts'
+import { ANSWERED } from './send-waits.ts'
 
-/** Over all challenges of an account. */
+/** Over all challenges and factors of an account. */
 const LOCK: GrowingLock = { after: 10, firstSeconds: 600, longestSeconds: 86_400 }
 /** Failures in a row after which the second factor is off until an admin acts (NIST SP 800-63B-4 3.2.2). */
 const FAILURES_BEFORE_DISABLING = 100
 
-/** A guess that was counted, or why it wasn't. */
+/** A guess that was counted, or why it wasn't, with what it takes to judge it. */
 export interface Guess {
   id: string
-  counter: string
-  phone_id: string
-  hotp_secret: Buffer | null
   account_id: string
+  purpose: Purpose
+  channel: 'sms' | 'voice'
+  phone_id: string | null
+  counter: string | null
+  hotp_secret: Buffer | null
+  authenticator_id: string | null
+  totp_secret: Buffer | null
+  last_step: string | null
+  /** the database's time, in seconds since 1970 */
+  at_seconds: number
   /** whether it may be judged */
   counted: boolean
   /** whether it is the failure that turns the second factor off, if it is one */
   last: boolean
-  /** whether the challenge was passed before, and this guess may be compared with its code all the same */
-  again: boolean
+  /** whether it locked the account, if it is wrong */
+  locks: boolean
+  /** what passed the challenge before, and when: this guess may be compared with that all the same */
+  again: Factor | null
+  passed_at: number | null
 }
 
-/** The statements that judge a guess: count it first, then let it pass at most once. */
-export function createGuessStatements(clock: Clock, rules: ChallengeRules) {
+/** What makes a guess right: a statement that is run with the passing, and whose row is needed for it. */
+export interface Proof {
+  factor: Factor
+  /** as a common table expression: one row if the factor stands for it, none if it was used meanwhile */
+  statement: RawBuilder<unknown>
+}
+
+/**
+ * The statements that judge a guess: count it first, then let it pass at most once.
+ * @param countPass counts, for the country of the phone, that a code arrived and was typed: see `send-traffic`
+ */
+export function createGuessStatements(
+  clock: Clock,
+  rules: ChallengeRules,
+  countPass: RawBuilder<unknown>,
+) {
+  const challengeOf = { challenge: sql`id` }
+
   return {
     /**
      * Counts a guess, on the challenge and on the account, before it is judged. `counted` tells whether it
@@ -33,67 +69,165 @@ export function createGuessStatements(clock: Clock, rules: ChallengeRules) {
      */
     guess(seat: Seat) {
       const now = clock()
+      const lock = lockedUntil(now, sql`s.failures + 1`, LOCK)
       return sql<Guess>`
         with held as (select * from challenge ${newestOf(seat)} for update),
         guarded as (
           update second_factor s set
             failures = s.failures + 1,
-            locked_until = ${lockedUntil(now, sql`s.failures + 1`, LOCK)},
+            locked_until = ${lock},
             disabled_at = case when s.failures + 1 >= ${FAILURES_BEFORE_DISABLING} then ${now} end
           from held
           where s.account_id = held.account_id and not ${isLocked(now)}
             and ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
-          returning s.disabled_at is not null as last
+            and (held.phone_id is not null or held.authenticator_id is not null or held.purpose = 'sign-in')
+          returning s.account_id, s.disabled_at is not null as last, s.locked_until is not null as locks
         ),
         counted as (
           update challenge c set attempts = c.attempts + 1 from held, guarded where c.id = held.id
-          returning c.id
+          returning c.*
         ),
-        again as (
+        late as (
           update challenge c set attempts = c.attempts + 1 from held
-          where c.id = held.id and held.passed_at is not null and held.closed_at is null
-            and held.expires_at > ${now} and held.attempts < ${rules.maxAttempts}
-          returning c.id
-        )
-        select held.id, held.counter, held.phone_id, p.hotp_secret, held.account_id,
+          where c.id = held.id and not ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
+          returning c.*
+        ),
+        tried as (${auditEntry(
+          clock,
+          { type: 'code.tried', accountId: sql`account_id`, detail: challengeOf },
+          sql`from counted`,
+        )}),
+        refused as (${auditEntry(
+          clock,
+          { type: 'code.refused', accountId: sql`account_id`, detail: challengeOf },
+          sql`from late`,
+        )}),
+        locked as (${auditEntry(clock, { type: 'codes.locked', accountId: sql`account_id` }, sql`from guarded where locks`)}),
+        disabled as (${auditEntry(clock, { type: 'codes.disabled', accountId: sql`account_id` }, sql`from guarded where last`)})
+        select held.id, held.account_id, held.purpose, held.channel, held.phone_id, held.counter, p.hotp_secret,
+          held.authenticator_id, a.secret as totp_secret, a.last_step, extract(epoch from ${now})::float8 as at_seconds,
           exists (select from counted) as counted, coalesce((select last from guarded), false) as last,
-          exists (select from again) as again
-        from held join phone p on p.id = held.phone_id`
+          coalesce((select locks from guarded), false) as locks,
+          (select passed_with from late where closed_at is null and expires_at > ${now}) as again,
+          floor(extract(epoch from held.passed_at))::int as passed_at
+        from held left join phone p on p.id = held.phone_id left join authenticator a on a.id = held.authenticator_id`
     },
 
-    /** When a challenge was passed, in seconds since 1970. No row: it wasn't. */
-    passedAt(id: string) {
+    /** What a wrong guess was found to be; its counting was recorded with it. */
+    wrong({ id, account_id: accountId }: Guess) {
+      return auditEntry(clock, { type: 'code.wrong', accountId, detail: { challenge: id } })
+    },
+
+    /** Whether a number that someone proved just now is another account's. */
+    isTaken({ phone_id }: Guess) {
+      return sql<{ id: string }>`
+        select p.id from phone p join phone o using (number_fingerprint)
+        where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1`
+    },
+
+    /** When a challenge was passed by a factor, in seconds since 1970. No row: it wasn't. */
+    passedAt(id: string, factor: Factor) {
       return sql<{ passed_at: number }>`
         select floor(extract(epoch from passed_at))::int as passed_at from challenge
-        where id = ${id} and passed_at is not null`
+        where id = ${id} and passed_with = ${factor}`
+    },
+
+    /** Whether this is the backup code that passed a challenge. */
+    spentOn({ id }: Guess, hash: Buffer) {
+      return sql<{ hash: Buffer }>`
+        select b.hash from backup_code b join challenge c on c.account_id = b.account_id and c.passed_at = b.used_at
+        where c.id = ${id} and b.hash = ${hash}`
     },
 
     /**
      * Marks a challenge as passed, if nobody did before: the row tells. In the same breath the failures are
-     * forgotten, the phone is proven, and this browser's other challenges of the account end.
+     * forgotten, the phone is proven, and this browser's other challenges of the account end. A factor that is
+     * added beside others may not prove sensitive changes by itself for a while.
      */
-    pass({ id, last }: Guess) {
+    pass({ id, account_id, phone_id, last }: Guess, { factor, statement }: Proof) {
       const now = clock()
-      return sql<{ account_id: string; passed_at: number }>`
-        with passed as (
-          update challenge c set passed_at = ${now} where c.id = ${id} and ${isOpen('c', now)}
-          returning c.account_id, c.phone_id, c.browser
+      const until = sql`${now} + make_interval(secs => ${rules.holdOffSeconds})`
+      return sql<{ passed_at: number; phone_added: boolean }>`
+        with beside as (
+          select exists (select from phone where account_id = ${account_id} and not pending)
+            or exists (select from authenticator where account_id = ${account_id} and confirmed_at is not null) as others,
+            exists (select from phone where account_id = ${account_id} and is_primary) as has_primary
+        ),
+        proof as (${statement}),
+        shared as (
+          select p.id from phone p join phone o using (number_fingerprint)
+          where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1
+        ),
+        passed as (
+          update challenge c set passed_at = ${now}, passed_with = ${factor}
+          where c.id = ${id} and ${isOpen('c', now)} and exists (select from proof)
+            and (${rules.sharing} <> 'refuse' or not exists (select from shared))
+          returning c.*
         ),
         forgiven as (
-          update second_factor s set failures = 0, locked_until = null,
+          update second_factor s set failures = 0, locked_until = null, ${ANSWERED},
             disabled_at = case when ${last} then null else s.disabled_at end
           from passed
           where s.account_id = passed.account_id
+          returning s.account_id
         ),
+        counted_traffic as (${countPass}),
+        before as (select pending, verified_at from phone where id = ${phone_id}),
         proven as (
-          update phone p set verified_at = ${now} from passed
-          where p.id = passed.phone_id and p.verified_at is null
+          update phone p set verified_at = coalesce(p.verified_at, ${now}), pending = false,
+            is_primary = p.is_primary or (p.pending and not beside.has_primary),
+            held_until = case when p.pending and beside.others then ${until} else p.held_until end
+          from passed, beside
+          where p.id = ${phone_id} and ${factor} in ('sms', 'voice') and (p.verified_at is null or p.pending)
+          returning p.account_id, p.id
         ),
         ended as (
           update challenge c set closed_at = ${now} from passed
           where c.account_id = passed.account_id and c.browser = passed.browser and c.id <> ${id} and ${isOpen('c', now)}
-        )
-        select account_id, floor(extract(epoch from ${now}))::int as passed_at from passed`
+        ),
+        right_ as (${auditEntry(
+          clock,
+          {
+            type: 'code.right',
+            accountId: sql`account_id`,
+            detail: { challenge: sql`id`, factor },
+          },
+          sql`from passed`,
+        )}),
+        proven_ as (${auditEntry(
+          clock,
+          {
+            type: 'phone.proven',
+            accountId: sql`account_id`,
+            detail: {
+              phone: sql`id`,
+              shared: sql`case when ${rules.sharing} = 'warn' and exists (select from shared) then true end`,
+            },
+          },
+          sql`from proven`,
+        )})
+        select floor(extract(epoch from ${now}))::int as passed_at,
+          exists (select from proven) and coalesce((select pending from before), false) as phone_added
+        from passed`
+    },
+
+    /**
+     * The newest code that this browser got right for an account, if that was lately enough and its factor may
+     * prove sensitive changes.
+     */
+    proof(browser: Buffer, accountId: string, withinSeconds: number) {
+      const now = clock()
+      return sql<{ passed_with: Factor; held_until: Date | null }>`
+        select c.passed_with, held.until as held_until
+        from challenge c
+        left join phone p on p.id = c.phone_id and c.passed_with in ('sms', 'voice')
+        left join authenticator a on a.id = c.authenticator_id and c.passed_with = 'totp'
+        cross join lateral (
+          select case when coalesce(p.held_until, a.held_until) > ${now} then coalesce(p.held_until, a.held_until) end as until
+        ) held
+        where c.browser = ${browser} and c.account_id = ${accountId} and c.passed_at is not null
+          and c.passed_at > ${now} - make_interval(secs => ${withinSeconds})
+        order by (held.until is null) desc, c.passed_at desc limit 1`
     },
   }
 }

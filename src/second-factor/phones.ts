@@ -1,33 +1,54 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
+import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
+import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import { brand, type ParsedPhone, type PhoneNumber } from '../phone-number.ts'
+import { brand, type ParsedPhone, type PhoneNumber, prefixOf } from '../phone-number.ts'
+import { holding } from './hold.ts'
 
 export type Phones = ReturnType<typeof createPhones>
 
 export interface Phone {
   id: string
   number: PhoneNumber
+  country: string | null
+  label: string | null
   verified: boolean
   primary: boolean
+  /** until when it can't be the only proof for a sensitive change; null if it can */
+  heldUntil: Date | null
 }
 
 /** RFC 4226 R6: at least 128 bits, 160 recommended. */
 const SECRET_BYTES = 20
-const PHONES_AT_MOST = 5
+export const PHONES_AT_MOST = 5
+/** A number that nobody proves is forgotten after this. */
+const PENDING_SECONDS = 3600
 
 interface Dependencies {
   db: Db
+  clock: Clock
   vault: Vault
   fingerprint: Fingerprints
+  /** whether one number may belong to several accounts */
+  sharing: 'allow' | 'warn' | 'refuse'
 }
 
-export function createPhones({ db, vault, fingerprint }: Dependencies) {
+/** The numbers of accounts, sealed, and the HOTP secret of each. */
+export function createPhones({ db, clock, vault, fingerprint, sharing }: Dependencies) {
   function open(row: { id: string; number: Buffer }): PhoneNumber {
     return brand(vault.open(row.number, { column: 'phone.number', row: row.id }).toString())
+  }
+
+  function columnsOf(id: string, { number }: ParsedPhone) {
+    return {
+      sealed: vault.seal(number, { column: 'phone.number', row: id }),
+      whole: fingerprint('phone', number),
+      prefix: fingerprint('phone-prefix', prefixOf(number)),
+    }
   }
 
   async function whyNotAdded(accountId: string, number: PhoneNumber): Promise<Refusal> {
@@ -36,6 +57,7 @@ export function createPhones({ db, vault, fingerprint }: Dependencies) {
       .select('id')
       .where('account_id', '=', accountId)
       .where('number_fingerprint', '=', fingerprint('phone', number))
+      .where('pending', '=', false)
       .executeTakeFirst()
     return held
       ? new Refusal('phone_exists', 409, 'The account has this number already.')
@@ -46,81 +68,121 @@ export function createPhones({ db, vault, fingerprint }: Dependencies) {
         )
   }
 
+  /** Whether another account has a number. */
+  async function isShared(accountId: string, number: PhoneNumber): Promise<boolean> {
+    const other = await db
+      .selectFrom('phone')
+      .select('id')
+      .where('number_fingerprint', '=', fingerprint('phone', number))
+      .where('account_id', '<>', accountId)
+      .where('pending', '=', false)
+      .limit(1)
+      .executeTakeFirst()
+    return other !== undefined
+  }
+
   return {
     open,
 
     /**
-     * Adds a number to an account; the first becomes its primary one.
+     * Adds a number to an account, for an admin; the first becomes its primary one.
      * @param verified whether the number counts as proven without a code
-     * @throws Refusal when the account has it already or has five
+     * @returns `shared`: another account has it too
+     * @throws Refusal when the account has it already or has five, or another has it and may not share it
      */
     async add(
       accountId: string,
-      { number, country }: ParsedPhone,
+      parsed: ParsedPhone,
       verified: boolean,
-    ): Promise<Phone> {
+    ): Promise<Phone & { shared: boolean }> {
+      const { number, country } = parsed
+      const shared = sharing !== 'allow' && (await isShared(accountId, number))
+      if (shared && sharing === 'refuse')
+        throw new Refusal('phone_taken', 409, 'Another account has this number.')
       const id = randomBytes(16).toString('base64url')
-      // One statement per account at a time: the row lock keeps two parallel adds from both being first.
-      const { rows } = await db.transaction().execute(async (trx) => {
-        await trx
-          .insertInto('second_factor')
-          .values({ account_id: accountId })
-          .onConflict((conflict) =>
-            conflict.column('account_id').doUpdateSet({ account_id: accountId }),
-          )
-          .execute()
-        return sql<{ is_primary: boolean }>`
-          insert into phone (id, account_id, number, number_fingerprint, country, is_primary, verified_at)
-          select ${id}, ${accountId}, ${vault.seal(number, { column: 'phone.number', row: id })},
-            ${fingerprint('phone', number)}, ${country}, held.count = 0, ${verified ? sql`now()` : null}
-          from (select count(*) as count from phone where account_id = ${accountId}) as held
-          where held.count < ${PHONES_AT_MOST}
-          on conflict (account_id, number_fingerprint) do nothing
-          returning is_primary`.execute(trx)
-      })
+      const { sealed, whole, prefix } = columnsOf(id, parsed)
+      const now = clock()
+      const { rows } = await holding(db, accountId, (trx) =>
+        sql<{ is_primary: boolean }>`
+          with added as (
+            insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
+              verified_at, created_at)
+            select ${id}, ${accountId}, ${sealed}::bytea, ${whole}::bytea, ${prefix}::bytea, ${country},
+              not exists (select from phone where account_id = ${accountId} and is_primary),
+              ${verified ? now : null}::timestamptz, ${now}
+            where (select count(*) from phone where account_id = ${accountId} and not pending) < ${PHONES_AT_MOST}
+            on conflict (account_id, number_fingerprint) do update set pending = false,
+              is_primary = excluded.is_primary, verified_at = excluded.verified_at, created_at = excluded.created_at
+            where phone.pending
+            returning id, account_id, is_primary
+          ),
+          audited as (${auditEntry(
+            clock,
+            {
+              type: 'phone.added',
+              accountId: sql`account_id`,
+              detail: { phone: sql`id`, verified, shared },
+            },
+            sql`from added`,
+          )})
+          select id, is_primary from added`.execute(trx),
+      )
       const [added] = rows
       if (!added) throw await whyNotAdded(accountId, number)
-      return { id, number, verified, primary: added.is_primary }
+      const primary = added.is_primary
+      return { id, number, country, label: null, verified, primary, heldUntil: null, shared }
     },
 
-    async list(accountId: string): Promise<Phone[]> {
-      const rows = await db
+    /**
+     * Keeps a number that someone typed in for themselves, until they prove it; it counts for nothing before.
+     * @returns its id
+     * @throws Refusal when the account has it already or has five
+     */
+    async offer(accountId: string, parsed: ParsedPhone): Promise<string> {
+      const id = randomBytes(16).toString('base64url')
+      const { sealed, whole, prefix } = columnsOf(id, parsed)
+      const { rows } = await holding(db, accountId, async (trx) => {
+        // Another number that was typed before and not proven gives way; the same one is taken up again.
+        await sql`
+          delete from phone where account_id = ${accountId} and pending and number_fingerprint <> ${whole}`.execute(
+          trx,
+        )
+        return sql<{ id: string }>`
+          insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
+            pending, created_at)
+          select ${id}, ${accountId}, ${sealed}::bytea, ${whole}::bytea, ${prefix}::bytea, ${parsed.country}, false,
+            true, ${clock()}
+          where (select count(*) from phone where account_id = ${accountId} and not pending) < ${PHONES_AT_MOST}
+          on conflict (account_id, number_fingerprint) do update set created_at = excluded.created_at
+          where phone.pending
+          returning id`.execute(trx)
+      })
+      const [kept] = rows
+      if (!kept) throw await whyNotAdded(accountId, parsed.number)
+      return kept.id
+    },
+
+    /** The account's numbers, those not proven by the person themselves left out; the primary one first. */
+    async list(accountId: string, on: Db = db): Promise<Phone[]> {
+      const rows = await on
         .selectFrom('phone')
-        .select(['id', 'number', 'verified_at', 'is_primary'])
+        .select(['id', 'number', 'country', 'label', 'verified_at', 'is_primary'])
+        .select(sql<Date | null>`case when held_until > ${clock()} then held_until end`.as('held'))
         .where('account_id', '=', accountId)
+        .where('pending', '=', false)
         .orderBy('is_primary', 'desc')
+        .orderBy('position')
         .orderBy('created_at')
         .execute()
       return rows.map((row) => ({
         id: row.id,
         number: open(row),
+        country: row.country,
+        label: row.label,
         verified: row.verified_at !== null,
         primary: row.is_primary,
+        heldUntil: row.held,
       }))
-    },
-
-    /**
-     * Removes a number, and with it its open challenges. The oldest remaining number becomes primary.
-     * @returns the phone that was removed, or undefined when the account didn't have it
-     */
-    async remove(accountId: string, number: PhoneNumber): Promise<Phone | undefined> {
-      return db.transaction().execute(async (trx) => {
-        const row = await trx
-          .deleteFrom('phone')
-          .where('account_id', '=', accountId)
-          .where('number_fingerprint', '=', fingerprint('phone', number))
-          .returning(['id', 'verified_at', 'is_primary'])
-          .executeTakeFirst()
-        if (!row) return undefined
-        if (row.is_primary) {
-          await sql`
-            update phone set is_primary = true where id = (
-              select id from phone where account_id = ${accountId} order by created_at limit 1)`.execute(
-            trx,
-          )
-        }
-        return { id: row.id, number, verified: row.verified_at !== null, primary: row.is_primary }
-      })
     },
 
     /**
@@ -141,6 +203,16 @@ export function createPhones({ db, vault, fingerprint }: Dependencies) {
         .executeTakeFirstOrThrow()
       if (!hotp_secret) throw new Error('a phone was left without a secret')
       return vault.open(hotp_secret, place)
+    },
+
+    /** Deletes numbers that were typed in and never proven, `batch` at most. */
+    async sweep(batch: number): Promise<number> {
+      const { numAffectedRows } = await sql`
+        delete from phone where id in (
+          select id from phone where pending
+            and created_at < ${clock()} - make_interval(secs => ${PENDING_SECONDS})
+          order by created_at limit ${batch} for update skip locked)`.execute(db)
+      return Number(numAffectedRows ?? 0)
     },
   }
 }

@@ -2,52 +2,78 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 
-/** Each kind of key has a prefix of its own in `send_limit`. */
-export const LIMIT_PREFIX = { phone: 0x01, address: 0x02, overall: 0x03 }
+/** The time a limit looks back on, cut into slots: the one that is running, and whole ones for never less than that time. */
+export interface Span {
+  slotSeconds: number
+  slots: number
+}
+export const HOUR: Span = { slotSeconds: 300, slots: 13 }
+export const DAY: Span = { slotSeconds: 3600, slots: 25 }
 
-const SLOT_SECONDS = 300
-/** The one that is running, and the twelve whole ones before it: never less than the last hour. */
-const SLOTS = 13
+/** At most so many sends under a key in a span. */
+export interface SendLimit {
+  /** expression of the key in `send_limit` */
+  key: RawBuilder<Buffer>
+  most: number
+  span: Span
+}
+
+/** Slots of every span are numbered by the five minutes they begin with, so that one index sweeps them all. */
+const UNIT_SECONDS = 300
+
+/** The sends that a limit holds, as the statement's snapshot shows them: told without a lock or a write. */
+export function sendsNow(clock: Clock, { key, span }: SendLimit): RawBuilder<number> {
+  return sql`coalesce((
+    select ${sumOf(slotsNow(clock, span))} from send_limit held where held.key = ${key}), 0)`
+}
 
 /**
  * A statement that counts one send under a key, or counts nothing and returns no row when that would make more
- * than `limit` in the last hour. To stand as a common table expression in the statement that issues a challenge
- * or sends again.
+ * than the limit. To stand as a common table expression in the statement that sends.
  *
- * @param key expression of the key
  * @param source what must have rows for anything to be counted: `from …` or `where exists …`
+ * @returns `sends`: how many it now makes
  */
 export function countSend(
   clock: Clock,
-  key: RawBuilder<Buffer>,
-  limit: number,
+  { key, most, span }: SendLimit,
   source: RawBuilder<unknown>,
-) {
-  const slot = slotOf(clock)
-  const passed = sql`least(greatest(${slot} - held.slot, 0), ${SLOTS})::int`
-  /** the counts as they stand now: as many empty slots in front as have begun since */
-  const slots = sql`(array_fill(0, array[${passed}]) || held.slots)[1:${sql.lit(SLOTS)}]`
-  const sum = sql`(select sum(sends) from unnest(${slots}) as sends)`
+): RawBuilder<{ sends: number }> {
+  const slot = slotOf(clock, span)
+  const slots = slotsNow(clock, span)
   return sql`
     insert into send_limit as held (key, slot, slots)
-    select ${key}, ${slot}, array[1] || array_fill(0, array[${sql.lit(SLOTS - 1)}]) ${source}
+    select ${key}, ${slot}, array[1] || array_fill(0, array[${sql.lit(span.slots - 1)}]) ${source}
     on conflict (key) do update set
       slot = greatest(held.slot, ${slot}),
-      slots = array[(${slots})[1] + 1] || (${slots})[2:${sql.lit(SLOTS)}]
-    where ${sum} < ${limit}
-    returning 1`
+      slots = array[(${slots})[1] + 1] || (${slots})[2:${sql.lit(span.slots)}]
+    where ${sumOf(slots)} < ${most}
+    returning ${sumOf(sql`slots`)} as sends`
 }
 
 /** Deletes counts that no longer weigh, `batch` at most. */
 export async function sweepSendLimits(db: Db, clock: Clock, batch: number): Promise<number> {
+  const oldest = sql`${slotOf(clock, DAY)} - ${sql.lit((DAY.slots * DAY.slotSeconds) / UNIT_SECONDS)}`
   const { numAffectedRows } = await sql`
     delete from send_limit where key in (
-      select key from send_limit where slot < ${slotOf(clock)} - ${SLOTS}
+      select key from send_limit where slot < ${oldest}
       limit ${batch} for update skip locked)`.execute(db)
   return Number(numAffectedRows ?? 0)
 }
 
-/** Number of the five minutes that are running, counted from 1970. */
-function slotOf(clock: Clock): RawBuilder<number> {
-  return sql`floor(extract(epoch from ${clock()}) / ${SLOT_SECONDS})::bigint`
+/** The counts of row `held` as they stand now: as many empty slots in front as have begun since. */
+function slotsNow(clock: Clock, span: Span): RawBuilder<number[]> {
+  const units = sql.lit(span.slotSeconds / UNIT_SECONDS)
+  const begun = sql`least(greatest((${slotOf(clock, span)} - held.slot) / ${units}, 0), ${sql.lit(span.slots)})::int`
+  return sql`(array_fill(0, array[${begun}]) || held.slots)[1:${sql.lit(span.slots)}]`
+}
+
+function sumOf(slots: RawBuilder<unknown>): RawBuilder<number> {
+  return sql`(select sum(slot)::int from unnest(${slots}) as slot)`
+}
+
+/** Number of the slot that is running. */
+function slotOf(clock: Clock, { slotSeconds }: Span): RawBuilder<number> {
+  const units = slotSeconds / UNIT_SECONDS
+  return sql`(floor(extract(epoch from ${clock()}) / ${sql.lit(slotSeconds)})::bigint * ${sql.lit(units)})`
 }

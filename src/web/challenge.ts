@@ -1,76 +1,165 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { addressKey } from '../address.ts'
-import { PASSWORD_AND_TEXTED_CODE } from '../oidc/acr.ts'
-import type { Challenges, Visitor } from '../second-factor/challenges.ts'
+import { authenticationBy } from '../oidc/acr.ts'
+import type { Visitor } from '../second-factor/challenge-parts.ts'
+import type { Challenges, SendOutcome } from '../second-factor/challenges.ts'
+import type { Guesses, GuessOutcome, Passed } from '../second-factor/guesses.ts'
+import type { OpenChallenge } from '../second-factor/look.ts'
+import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
+import { browserName } from './browser-name.ts'
+import type { Enrolment } from './enrolment.ts'
 import { field, parseForm } from './forms.ts'
+import type { Pages } from './pages.ts'
 import type { SignIn } from './sign-in.ts'
 import type { Steps } from './steps.ts'
+import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
 interface Dependencies {
   signIn: SignIn
   challenges: Challenges
+  guesses: Guesses
+  trustedDevices: TrustedDevices
+  trustedCookie: TrustedBrowserCookie
+  enrolment: Enrolment
   visitors: Visitors
   steps: Steps
+  pages: Pages
   codeLength: number
 }
 
-const codeForm = z.object({ code: field })
+const codeForm = z.object({ code: field, remember: z.literal('yes').optional() })
+const phoneForm = z.object({ phone: field })
 
-/** The second door: checks codes and sends them again. */
+type Draw = (ctx: Context, visitor: Visitor, view: OpenChallenge, error: string | null) => void
+
+/** The second door: checks codes and sends them, again or to another phone. */
 export function createChallengeSteps(deps: Dependencies) {
-  const { signIn, challenges, visitors, steps, codeLength } = deps
+  const { signIn, challenges, guesses, visitors, steps, pages, codeLength } = deps
 
   /** The page that fits what the challenge has come to, with an error on it if it is still open. */
-  async function showAgain(ctx: Context, visitor: Visitor, error: string): Promise<void> {
+  async function showAgain(
+    ctx: Context,
+    visitor: Visitor,
+    error: string | null,
+    draw: Draw,
+  ): Promise<void> {
     const view = await challenges.look(visitor)
-    if (view.state === 'open') return steps.code(ctx, visitor, view, error)
+    if (view.state === 'open') {
+      return view.purpose === 'enrolment'
+        ? deps.enrolment.show(ctx, visitor, view, error)
+        : draw(ctx, visitor, view, error)
+    }
     if (!steps.standstill(ctx, visitor, view)) steps.stop(ctx, visitor, 'ended')
   }
+
+  async function remember(ctx: Context, accountId: string): Promise<void> {
+    const token = await deps.trustedDevices.trust(accountId, browserName(ctx.get('User-Agent')))
+    if (token) deps.trustedCookie.set(ctx, token)
+  }
+
+  async function passed(ctx: Context, to: Passed, remembered: boolean): Promise<void> {
+    if (to.purpose === 'enrolment') return deps.enrolment.added(ctx, to.accountId)
+    if (remembered) await remember(ctx, to.accountId)
+    await signIn.passed(ctx, to.accountId, authenticationBy(to.factor), to.passedAt)
+  }
+
+  async function judged(
+    ctx: Context,
+    visitor: Visitor,
+    guess: GuessOutcome,
+    remembered: boolean,
+    draw: Draw,
+  ): Promise<void> {
+    const { say } = pages.languageOf(ctx)
+    switch (guess.outcome) {
+      case 'right':
+        return passed(ctx, guess, remembered)
+      // A double click, or a first answer that was lost: this one goes the same way, and not ahead of it.
+      case 'passed-already':
+        if (guess.purpose === 'enrolment' || (await signIn.settled(ctx)))
+          return steps.back(ctx, visitor)
+        return passed(ctx, guess, false)
+      case 'malformed':
+        return showAgain(
+          ctx,
+          visitor,
+          draw === steps.backupCode
+            ? say('backupCode.malformed')
+            : say('code.malformed', { length: codeLength }),
+          draw,
+        )
+      case 'wrong':
+        return showAgain(
+          ctx,
+          visitor,
+          say(draw === steps.backupCode ? 'backupCode.wrong' : 'code.wrong'),
+          draw,
+        )
+      case 'number-taken':
+        await challenges.askNothing(visitor)
+        return showAgain(ctx, visitor, say('addPhone.taken'), draw)
+      case 'ended':
+        return showAgain(ctx, visitor, say('code.unusable'), draw)
+    }
+  }
+
+  /** Where a send leads. */
+  async function sent(ctx: Context, visitor: Visitor, outcome: SendOutcome): Promise<void> {
+    if (outcome === 'sent') return steps.back(ctx, visitor)
+    if (outcome === 'ended') return showAgain(ctx, visitor, null, steps.code)
+    if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome)
+    if ('refused' in outcome) {
+      const { refused, waitSeconds } = outcome
+      const view = await challenges.look(visitor)
+      const backup = view.state === 'open' && view.purpose === 'sign-in' && view.backupCodesLeft > 0
+      return steps.stop(ctx, visitor, refused, { waitSeconds, backup })
+    }
+    const { waitSeconds } = outcome
+    const error = pages.say(ctx, 'code.tooSoon', { seconds: waitSeconds })
+    await showAgain(ctx, visitor, error, steps.code)
+    ctx.status = 429
+    ctx.set('Retry-After', String(waitSeconds))
+  }
+
+  const askerOf = (ctx: Context) => ({
+    address: addressKey(ctx.ip),
+    language: pages.languageOf(ctx),
+  })
 
   return {
     async verify(ctx: Context): Promise<void> {
       const visitor = visitors.of(ctx)
-      const { code } = parseForm(ctx, codeForm)
-      const guess = await challenges.verify(visitor, code)
-      switch (guess.outcome) {
-        case 'right':
-          return signIn.passed(ctx, guess.accountId, PASSWORD_AND_TEXTED_CODE, guess.passedAt)
-        // A double click, or a first answer that was lost: this one goes the same way, and not ahead of it.
-        case 'passed-already':
-          if (await signIn.settled(ctx)) return steps.back(ctx, visitor)
-          return signIn.passed(ctx, guess.accountId, PASSWORD_AND_TEXTED_CODE, guess.passedAt)
-        case 'malformed':
-          return showAgain(
-            ctx,
-            visitor,
-            `The code has ${codeLength} digits. Type all of them, and nothing else.`,
-          )
-        case 'wrong':
-          return showAgain(
-            ctx,
-            visitor,
-            'That code isn’t right. Check the latest text and try again.',
-          )
-        case 'ended':
-          return showAgain(ctx, visitor, 'That code can’t be used.')
-      }
+      const form = parseForm(ctx, codeForm)
+      const guess = await guesses.verify(visitor, form.code)
+      await judged(ctx, visitor, guess, form.remember === 'yes', steps.code)
+    },
+
+    async verifyBackupCode(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      const form = parseForm(ctx, codeForm)
+      const guess = await guesses.verifyBackupCode(visitor, form.code)
+      await judged(ctx, visitor, guess, form.remember === 'yes', steps.backupCode)
     },
 
     async resend(ctx: Context): Promise<void> {
       const visitor = visitors.of(ctx)
-      const again = await challenges.sendAgain(visitor, addressKey(ctx.ip))
-      if (again === 'sent') return steps.back(ctx, visitor)
-      if (typeof again === 'object') {
-        const { waitSeconds } = again
-        await showAgain(ctx, visitor, `You can have the code sent again in ${waitSeconds} seconds.`)
-        ctx.status = 429
-        ctx.set('Retry-After', String(waitSeconds))
-        return
-      }
-      if (again === 'ended') return showAgain(ctx, visitor, '')
-      return steps.stop(ctx, visitor, again)
+      await sent(ctx, visitor, await challenges.sendAgain(visitor, askerOf(ctx)))
+    },
+
+    /** Sends the code to another of the account's phones. */
+    async otherPhone(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      const { phone } = parseForm(ctx, phoneForm)
+      await sent(ctx, visitor, await challenges.sendTo(visitor, phone, askerOf(ctx)))
+    },
+
+    /** Asks for the code of the authenticator app instead. */
+    async app(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      await challenges.askAuthenticator(visitor)
+      steps.back(ctx, visitor)
     },
   }
 }

@@ -1,10 +1,11 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
+import type { MessageKey } from '../languages/language.ts'
 import { partClaims } from '../oidc/claims.ts'
 import type { Clients } from '../oidc/clients.ts'
 import { grantClaims } from '../oidc/grant.ts'
-import type { Visitor } from '../second-factor/challenges.ts'
+import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Pages } from './pages.ts'
 import type { Interaction, SignIn } from './sign-in.ts'
 import { nameOf, type Steps } from './steps.ts'
@@ -22,18 +23,12 @@ interface Dependencies {
 }
 
 /** What each scope shares, in words. */
-const SHARED: Record<string, { title: string; detail: string }> = {
-  openid: {
-    title: 'That it is you',
-    detail: 'An identifier of your account, and how and when you signed in',
-  },
-  profile: { title: 'Your name', detail: 'Your full name and your user name' },
-  email: { title: 'Your e-mail address', detail: 'The address, and whether it was checked' },
-  phone: { title: 'Your phone number', detail: 'The number, and whether it was checked' },
-  offline_access: {
-    title: 'Access while you are away',
-    detail: 'The app may keep using this after you sign out',
-  },
+const SHARED: Record<string, { title: MessageKey; detail: MessageKey }> = {
+  openid: { title: 'consent.openid', detail: 'consent.openidDetail' },
+  profile: { title: 'consent.profile', detail: 'consent.profileDetail' },
+  email: { title: 'consent.email', detail: 'consent.emailDetail' },
+  phone: { title: 'consent.phone', detail: 'consent.phoneDetail' },
+  offline_access: { title: 'consent.offline', detail: 'consent.offlineDetail' },
 }
 
 /** What the provider says is missing, as its consent checks put it. */
@@ -61,22 +56,25 @@ export function createConsent({ provider, clients, signIn, visitors, steps, page
       const scopes = asked.length > 0 ? asked : String(interaction.params.scope ?? '').split(' ')
       const redirect = URL.parse(String(interaction.params.redirect_uri))
       const { formToken, cancelUrl, actionUrl } = steps.links(visitor)
-      const page = pages.render('consent', {
+      const { say } = pages.languageOf(ctx)
+      pages.show(ctx, 200, 'consent', {
         app: nameOf(client),
         accountName: signIn.accountOf(interaction)?.username ?? '',
         actionUrl: actionUrl('consent'),
         cancelUrl,
         formToken,
         items: [
-          ...scopes.flatMap((scope) => SHARED[scope] ?? []),
+          ...scopes
+            .flatMap((scope) => SHARED[scope] ?? [])
+            .map(({ title, detail }) => ({ title: say(title), detail: say(detail), named: false })),
           ...shown.map((claim) => ({
             title: claim,
-            detail: 'A single detail the app asks for by name',
+            detail: say('consent.claimDetail'),
+            named: true,
           })),
         ],
         appHost: redirect ? redirect.host || redirect.protocol : '',
       })
-      steps.html(ctx, 200, page)
     },
 
     async allow(ctx: Context): Promise<void> {

@@ -3,9 +3,11 @@ import type { Context, Middleware } from 'koa'
 import { errors as providerErrors } from 'oidc-provider'
 import { asUnavailable } from '../db/faults.ts'
 import { Refusal, Unavailable } from '../errors.ts'
+import { ENGLISH, type MessageKey } from '../languages/language.ts'
 import type { Log } from '../log.ts'
 import { ChangedMeanwhile, UsedAlready } from '../oidc/unit-of-work.ts'
 import type { Pages } from './pages.ts'
+import { notFound, PageRefusal, wordsOf } from './refusals.ts'
 
 /**
  * The outermost layer: gives the request an id, logs what became of it, and turns whatever was thrown into
@@ -60,11 +62,12 @@ function answer(
     ctx.set('Retry-After', String(refusal.retryAfterSeconds))
   ctx.set('Cache-Control', 'no-store')
   if (wantsPage(ctx)) {
-    ctx.type = 'html'
-    const title = titleOf(refusal.status, refusal.code)
-    ctx.body = pages.render('error', {
-      title,
-      message: refusal.message,
+    const { say } = pages.languageOf(ctx)
+    const words = wordsOf(refusal)
+    pages.show(ctx, refusal.status, 'error', {
+      title: say(titleOf(refusal.status, refusal.code)),
+      message: words ? say(words.key, words.values) : refusal.message,
+      messageTag: words ? null : ENGLISH.tag,
       hint: null,
       requestId: refusal.status >= 500 ? id : null,
     })
@@ -76,48 +79,29 @@ function answer(
 function toRefusal(thrown: unknown): Refusal {
   const error = asUnavailable(thrown)
   if (error instanceof Refusal) return error
-  if (error instanceof ChangedMeanwhile) {
-    return new Refusal(
-      'changed_meanwhile',
-      409,
-      'Something changed while this was on its way. Go back and try again.',
-    )
-  }
-  if (error instanceof UsedAlready)
-    return new Refusal('invalid_grant', 400, 'grant request is invalid')
-  if (error instanceof providerErrors.SessionNotFound) {
-    return new Refusal(
-      'no_interaction',
-      400,
-      'This sign-in has expired or was finished. Go back to your app and sign in again.',
-    )
-  }
+  if (error instanceof ChangedMeanwhile)
+    return new PageRefusal('changed_meanwhile', 409, 'refusal.changedMeanwhile')
+  if (error instanceof UsedAlready) return new PageRefusal('invalid_grant', 400, 'refusal.grant')
+  if (error instanceof providerErrors.SessionNotFound)
+    return new PageRefusal('no_interaction', 400, 'refusal.over')
   if (error instanceof providerErrors.OIDCProviderError && error.status === 503)
     return new Unavailable(error)
-  return new Refusal(
-    'server_error',
-    500,
-    'Something went wrong on our side. Please try again; if it stays, tell the people who run this service the number below.',
-  )
-}
-
-function notFound(): Refusal {
-  return new Refusal('not_found', 404, 'There is nothing at this address.')
+  return new PageRefusal('server_error', 500, 'refusal.broken')
 }
 
 export function wantsPage(ctx: Context): boolean {
   return ctx.accepts('json', 'html') === 'html'
 }
 
-export function titleOf(status: number, code: string): string {
-  if (code === 'no_interaction') return 'This sign-in has ended'
-  if (status === 404) return 'Not found'
-  if (status === 503) return 'Just a moment'
-  if (status >= 500) return 'Something went wrong'
-  return 'That didn’t work'
+export function titleOf(status: number, code: string): MessageKey {
+  if (code === 'no_interaction') return 'error.endedTitle'
+  if (status === 404) return 'error.notFoundTitle'
+  if (status === 503) return 'error.unavailableTitle'
+  if (status >= 500) return 'error.brokenTitle'
+  return 'error.refusedTitle'
 }
 
-/** Paths hold interaction ids, which belong in no log. */
+/** Paths hold ids of interactions and tokens of links, which belong in no log. */
 function withoutIds(path: string): string {
-  return path.slice(0, 200).replace(/^\/(interaction|auth)\/[^/]+/i, '/$1/:uid')
+  return path.slice(0, 200).replace(/^\/(interaction|auth|link)\/[^/]+/i, '/$1/:uid')
 }

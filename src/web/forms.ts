@@ -1,7 +1,7 @@
 import type { Context, Middleware } from 'koa'
 import { HttpMethodEnum, koaBody } from 'koa-body'
 import { z } from 'zod'
-import { Refusal } from '../errors.ts'
+import { PageRefusal } from './refusals.ts'
 
 const LIMIT = 16 * 1024
 
@@ -14,26 +14,18 @@ const read = koaBody({
   parsedMethods: [HttpMethodEnum.POST],
   onError(error) {
     const status = 'status' in error && error.status === 413 ? 413 : 400
-    throw new Refusal(
-      'body',
-      status,
-      status === 413 ? 'That is more than a form may hold.' : 'That form could not be read.',
-    )
+    const key = status === 413 ? 'refusal.bodyTooLong' : 'refusal.bodyUnreadable'
+    throw new PageRefusal('body', status, key)
   },
 })
 
 /** Reads the body of a form; anything but a plain form of moderate size is refused before it is parsed. */
 export const readForm: Middleware = async (ctx, next) => {
   if (ctx.method !== 'POST') return next()
-  if (!ctx.is('application/x-www-form-urlencoded')) {
-    throw new Refusal(
-      'content_type',
-      415,
-      'Only forms (application/x-www-form-urlencoded) are read here.',
-    )
-  }
+  if (!ctx.is('application/x-www-form-urlencoded'))
+    throw new PageRefusal('content_type', 415, 'refusal.onlyForms')
   if (ctx.get('Content-Encoding'))
-    throw new Refusal('content_encoding', 415, 'Compressed forms are not read here.')
+    throw new PageRefusal('content_encoding', 415, 'refusal.compressed')
   return read(ctx, next)
 }
 
@@ -47,5 +39,5 @@ export const field = z.string().max(LIMIT)
 export function parseForm<T extends z.ZodType>(ctx: Context, schema: T): z.output<T> {
   const parsed = schema.safeParse(ctx.request.body ?? {})
   if (parsed.success) return parsed.data
-  throw new Refusal('form', 400, 'That form was incomplete. Go back and fill it in again.')
+  throw new PageRefusal('form', 400, 'refusal.formIncomplete')
 }

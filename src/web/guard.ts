@@ -1,5 +1,5 @@
 import type { Context, Middleware } from 'koa'
-import { Refusal } from '../errors.ts'
+import { PageRefusal } from './refusals.ts'
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -34,7 +34,7 @@ export function securityHeaders(secure: boolean): Middleware {
     if (secure) ctx.set('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
     if (!METHODS.has(ctx.method)) {
       ctx.set('Allow', [...METHODS].join(', '))
-      throw new Refusal('method', 405, 'This service doesn’t know that method.')
+      throw new PageRefusal('method', 405, 'refusal.method')
     }
     await next()
   }
@@ -48,11 +48,7 @@ export function assertOwnOrigin(ctx: Context, issuer: string): void {
   const site = ctx.get('Sec-Fetch-Site')
   const origin = ctx.get('Origin')
   if ((site && site !== 'same-origin') || (origin && origin !== issuer)) {
-    throw new Refusal(
-      'cross_site',
-      403,
-      `This form was sent from another site. Open ${issuer} in your browser and start again from your app.`,
-    )
+    throw new PageRefusal('cross_site', 403, 'refusal.crossSite', { issuer })
   }
 }
 

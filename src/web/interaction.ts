@@ -1,8 +1,10 @@
 import type { Context } from 'koa'
+import { missingOnlySecondFactor } from '../oidc/assurance.ts'
 import type { Challenges } from '../second-factor/challenges.ts'
 import type { Consent } from './consent.ts'
+import type { Enrolment } from './enrolment.ts'
 import type { SignIn } from './sign-in.ts'
-import type { Steps } from './steps.ts'
+import { type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
 import type { Visitors } from './visitor.ts'
 
 interface Dependencies {
@@ -11,17 +13,26 @@ interface Dependencies {
   visitors: Visitors
   steps: Steps
   consent: Consent
+  enrolment: Enrolment
 }
 
 /** The dispatcher: one GET decides from what is stored which page is due; every POST records one fact and returns to it. */
-export function createInteraction({ signIn, challenges, visitors, steps, consent }: Dependencies) {
+export function createInteraction(deps: Dependencies) {
+  const { signIn, challenges, visitors, steps, consent, enrolment } = deps
+
   return {
     /** Changes nothing and sends nothing. */
     async show(ctx: Context): Promise<void> {
       const visitor = visitors.of(ctx)
+      const { use } = ctx.query
       // A browser that comes for the first time can't have a challenge yet.
       const view = visitor.known ? await challenges.look(visitor) : ({ state: 'none' } as const)
-      if (view.state === 'open') return steps.code(ctx, visitor, view)
+      if (view.state === 'open') {
+        if (view.purpose === 'enrolment') return enrolment.show(ctx, visitor, view)
+        const backup = view.backupCodesLeft > 0 && (use === USE_BACKUP_CODE || view.asked === null)
+        if (backup) return steps.backupCode(ctx, visitor, view)
+        if (view.asked) return steps.code(ctx, visitor, view)
+      }
       const interaction = await signIn.interaction(ctx)
       const app = signIn.clientOf(interaction)
       if (interaction.result) {
@@ -29,7 +40,13 @@ export function createInteraction({ signIn, challenges, visitors, steps, consent
         return ctx.redirect(interaction.returnTo)
       }
       if (interaction.prompt.name === 'consent') return consent.show(ctx, visitor, interaction)
+      if (view.state === 'passed' && view.purpose === 'enrolment')
+        return enrolment.enrolled(ctx, visitor)
       if (steps.standstill(ctx, visitor, view, app)) return
+      if (missingOnlySecondFactor(interaction) && use !== USE_PASSWORD) {
+        const name = signIn.accountOf(interaction)?.username ?? ''
+        return steps.stepUp(ctx, visitor, app, name)
+      }
       const hint = interaction.params.login_hint
       steps.login(ctx, visitor, app, {
         username: typeof hint === 'string' ? hint.slice(0, 128) : '',

@@ -1,27 +1,27 @@
 import Router from '@koa/router'
 import type { Context, Middleware, Next } from 'koa'
-import { Refusal } from '../errors.ts'
 import { readForm } from './forms.ts'
 import { assertOwnOrigin } from './guard.ts'
+import type { LanguageChoice } from './language.ts'
 import type { Pages } from './pages.ts'
+import { notFound } from './refusals.ts'
 import type { Visitors } from './visitor.ts'
-
-/** What each form of an interaction does, by the last part of its path. */
-export type Step = 'login' | 'code' | 'resend' | 'consent' | 'cancel' | 'restart'
 
 interface Dependencies {
   issuer: string
   pages: Pages
+  languages: LanguageChoice
   visitors: Visitors
   show: (ctx: Context) => Promise<void>
-  steps: Record<Step, (ctx: Context) => Promise<void>>
+  /** what each form of an interaction does, by the last part of its path */
+  steps: Record<string, (ctx: Context) => Promise<void>>
   /** resolves when the database answers and its schema is up to date */
   reachDatabase: () => Promise<void>
 }
 
 /** Our routes, in front of the provider's. */
 export function createRoutes(deps: Dependencies): Router {
-  const { issuer, pages, visitors } = deps
+  const { issuer, pages, languages, visitors } = deps
   const router = new Router({ strict: true, sensitive: true })
 
   /** Every form: read, from our own origin, with this visitor's token. */
@@ -42,13 +42,18 @@ export function createRoutes(deps: Dependencies): Router {
   }
 
   router.get('/', (ctx) => {
-    ctx.type = 'html'
-    ctx.body = pages.render('home', { issuer })
+    pages.show(ctx, 200, 'home', { issuer })
+  })
+
+  router.post('/language', readForm, languages.change)
+  router.get('/language', (ctx) => {
+    ctx.status = 303
+    ctx.redirect('/')
   })
 
   router.get('/assets/:file', (ctx) => {
     const asset = pages.assets.get(ctx.path)
-    if (!asset) throw new Refusal('not_found', 404, 'There is nothing at this address.')
+    if (!asset) throw notFound()
     ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
     ctx.set('Content-Type', asset.type)
     ctx.body = asset.body

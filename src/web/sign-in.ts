@@ -34,6 +34,12 @@ export function createSignIn({ provider, units }: { provider: Provider; units: U
       return units.current().clients.get(String(params.client_id))
     },
 
+    /** When the session behind an interaction was signed in to, in seconds since 1970; 0 when it is gone. */
+    async signedInAt({ session }: Interaction): Promise<number> {
+      const found = session?.uid ? await provider.Session.findByUid(session.uid) : undefined
+      return found?.loginTs ?? 0
+    },
+
     /** Who is signed in already, as a consent page needs to know. */
     accountOf({ session }: Interaction): Account | undefined {
       return units.current().accounts.get(session?.accountId ?? '')

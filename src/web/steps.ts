@@ -1,22 +1,41 @@
 import type { Context } from 'koa'
 import type { ClientRow } from '../oidc/clients.ts'
-import type { ChallengeView, Visitor } from '../second-factor/challenges.ts'
+import type { Visitor } from '../second-factor/challenge-parts.ts'
+import type { ChallengeView, OpenChallenge } from '../second-factor/look.ts'
 import type { Pages } from './pages.ts'
 import { STOPS, type Stop } from './stops.ts'
 import type { Visitors } from './visitor.ts'
 
 export type Steps = ReturnType<typeof createSteps>
-export type OpenChallenge = Extract<ChallengeView, { state: 'open' }>
 
 interface Dependencies {
   pages: Pages
   visitors: Visitors
   codeLength: number
   host: string
+  /** for how many days a browser can be remembered; 0: it can't */
+  rememberDays: number
+  /** where a forgotten password is dealt with; null where no mail can be sent */
+  forgottenUrl: string | null
 }
 
+/** Why it stops, with what is known beside it. */
+export interface StopFacts {
+  app?: ClientRow | undefined
+  waitSeconds?: number | null | undefined
+  /** whether a backup code would still do */
+  backup?: boolean
+}
+
+/** The value of the query parameter `use` with which a page is asked for a backup code. */
+export const USE_BACKUP_CODE = 'backup-code'
+/** The same for the password, where only the second factor is due. */
+export const USE_PASSWORD = 'password'
+
 /** Draws the pages of a sign-in. */
-export function createSteps({ pages, visitors, codeLength, host }: Dependencies) {
+export function createSteps(deps: Dependencies) {
+  const { pages, visitors, codeLength, host, rememberDays } = deps
+
   /** What every form of an interaction needs. */
   function links(visitor: Visitor) {
     const base = `/interaction/${encodeURIComponent(visitor.interaction)}`
@@ -24,15 +43,9 @@ export function createSteps({ pages, visitors, codeLength, host }: Dependencies)
       formToken: visitors.formToken(visitor),
       cancelUrl: `${base}/cancel`,
       restartUrl: `${base}/restart`,
-      resendUrl: `${base}/resend`,
+      baseUrl: base,
       actionUrl: (step: string) => `${base}/${step}`,
     }
-  }
-
-  function html(ctx: Context, status: number, body: string): void {
-    ctx.status = status
-    ctx.type = 'html'
-    ctx.body = body
   }
 
   /** Says why it can't go on, and what can be done. */
@@ -40,36 +53,35 @@ export function createSteps({ pages, visitors, codeLength, host }: Dependencies)
     ctx: Context,
     visitor: Visitor,
     why: Stop,
-    app?: ClientRow,
-    lockSeconds?: number | null,
+    { app, waitSeconds, backup = false }: StopFacts = {},
   ): void {
     const { status, title, message, retryInMinutes: usual } = STOPS[why]
-    const retryInMinutes = lockSeconds ? Math.ceil(lockSeconds / 60) : (usual ?? null)
+    const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
-    const { formToken, restartUrl: restart, cancelUrl } = links(visitor)
+    const { formToken, restartUrl: restart, cancelUrl, baseUrl } = links(visitor)
     // While codes aren't taken, starting again leads back here.
     const restartUrl = why === 'locked' || why === 'disabled' ? null : restart
-    const data = {
+    const { say } = pages.languageOf(ctx)
+    pages.show(ctx, status, 'ended', {
       app: nameOf(app),
       restartUrl,
-      restartText: why === 'no-phone' ? 'Use another account' : 'Start again',
+      restartText: say(why === 'no-phone' ? 'action.otherAccount' : 'action.restart'),
       cancelUrl,
       formToken,
-      title,
-      message,
+      title: say(title),
+      message: say(message),
       retryInMinutes,
-    }
-    html(ctx, status, pages.render('ended', data))
+      backupUrl: backup ? baseUrl : null,
+    })
   }
 
   return {
     links,
-    html,
 
     /** Back to the one GET that decides what is due. */
-    back(ctx: Context, { interaction }: Visitor): void {
+    back(ctx: Context, { interaction }: Visitor, use?: string): void {
       ctx.status = 303
-      ctx.redirect(`/interaction/${encodeURIComponent(interaction)}`)
+      ctx.redirect(`/interaction/${encodeURIComponent(interaction)}${use ? `?use=${use}` : ''}`)
     },
 
     login(
@@ -83,27 +95,31 @@ export function createSteps({ pages, visitors, codeLength, host }: Dependencies)
       }: { username?: string; error?: string | null; status?: number },
     ): void {
       const { formToken, cancelUrl, actionUrl } = links(visitor)
-      const data = {
+      pages.show(ctx, status, 'login', {
         app: nameOf(app),
         actionUrl: actionUrl('login'),
         cancelUrl,
+        forgottenUrl: deps.forgottenUrl,
         formToken,
         username,
         error,
-      }
-      html(ctx, status, pages.render('login', data))
+      })
     },
 
+    /** Asks for the code that was sent, or for that of the authenticator app. */
     code(ctx: Context, visitor: Visitor, view: OpenChallenge, error: string | null = null): void {
-      const { actionUrl, ...rest } = links(visitor)
-      const failed = view.delivery === 'failed'
+      const { actionUrl, baseUrl, ...rest } = links(visitor)
+      const enrolling = view.purpose === 'enrolment'
+      const failed = view.asked === 'phone' && view.delivery === 'failed'
       if (failed) ctx.set('Retry-After', '1')
-      const page = pages.render('code', {
+      pages.show(ctx, error ? 400 : failed ? 503 : 200, 'code', {
         app: null,
         ...rest,
         actionUrl: actionUrl('code'),
+        resendUrl: actionUrl('resend'),
+        phoneUrl: actionUrl('phone'),
         phone: view.phone,
-        length: codeLength,
+        length: view.asked === 'authenticator' ? 6 : codeLength,
         minutesLeft: Math.max(1, Math.ceil(view.secondsLeft / 60)),
         triesLeft: view.triesLeft,
         error,
@@ -111,8 +127,43 @@ export function createSteps({ pages, visitors, codeLength, host }: Dependencies)
         resendInSeconds: view.resendInSeconds,
         sendsLeft: view.sendsLeft,
         host,
+        otherPhones: enrolling ? [] : view.otherPhones,
+        appUrl:
+          !enrolling && view.hasAuthenticator && view.asked === 'phone' ? actionUrl('app') : null,
+        backupUrl: !enrolling && view.backupCodesLeft > 0 ? baseUrl : null,
+        otherNumberUrl: enrolling ? actionUrl('enrol-other') : null,
+        rememberDays: enrolling ? 0 : rememberDays,
       })
-      html(ctx, error ? 400 : failed ? 503 : 200, page)
+    },
+
+    backupCode(
+      ctx: Context,
+      visitor: Visitor,
+      view: OpenChallenge,
+      error: string | null = null,
+    ): void {
+      const { actionUrl, baseUrl, ...rest } = links(visitor)
+      pages.show(ctx, error ? 400 : 200, 'backup-code', {
+        app: null,
+        ...rest,
+        actionUrl: actionUrl('backup-code'),
+        codeUrl: baseUrl,
+        triesLeft: view.triesLeft,
+        rememberDays,
+        error,
+      })
+    },
+
+    stepUp(ctx: Context, visitor: Visitor, app: ClientRow | undefined, accountName: string): void {
+      const { actionUrl, baseUrl, ...rest } = links(visitor)
+      pages.show(ctx, 200, 'step-up', {
+        app: nameOf(app),
+        ...rest,
+        actionUrl: actionUrl('step-up'),
+        passwordUrl: baseUrl,
+        accountName,
+        error: null,
+      })
     },
 
     stop,
@@ -121,12 +172,12 @@ export function createSteps({ pages, visitors, codeLength, host }: Dependencies)
     standstill(ctx: Context, visitor: Visitor, view: ChallengeView, app?: ClientRow): boolean {
       switch (view.state) {
         case 'locked':
-          stop(ctx, visitor, 'locked', app, view.lockSeconds)
+          stop(ctx, visitor, 'locked', { app, waitSeconds: view.lockSeconds })
           return true
         case 'disabled':
         case 'expired':
         case 'too-many-tries':
-          stop(ctx, visitor, view.state, app)
+          stop(ctx, visitor, view.state, { app })
           return true
         default:
           return false

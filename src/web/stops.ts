@@ -1,8 +1,9 @@
+import type { MessageKey } from '../languages/language.ts'
 import type { SendRefusal } from '../second-factor/challenges.ts'
 
 /** Why a sign-in can't go on from here. */
 export type Stop =
-  | SendRefusal
+  | SendRefusal['refused']
   | 'disabled'
   | 'expired'
   | 'too-many-tries'
@@ -12,78 +13,95 @@ export type Stop =
 
 interface Wording {
   status: number
-  title: string
-  message: string
-  /** when another try makes sense */
+  title: MessageKey
+  message: MessageKey
+  /** when another try makes sense, where nothing more exact is known */
   retryInMinutes?: number
 }
 
 /** The longest it takes until the first send of a full hour falls out of the count. */
 const MINUTES_UNTIL_LIMITS_EASE = 65
+/** The same for a day. */
+const MINUTES_UNTIL_DAY_EASES = 25 * 60
 
 /** What the page says of it. */
 export const STOPS: Record<Stop, Wording> = {
-  expired: {
-    status: 400,
-    title: 'That code has expired',
-    message: 'It took longer than the code was good for. Start again to get a new one.',
-  },
+  expired: { status: 400, title: 'ended.expiredTitle', message: 'ended.expired' },
   'too-many-tries': {
     status: 403,
-    title: 'Too many wrong codes',
-    message: 'This code can’t be used any more. Start again to get a new one.',
+    title: 'ended.tooManyWrongTitle',
+    message: 'ended.tooManyWrong',
   },
-  ended: {
-    status: 400,
-    title: 'This code can’t be used any more',
-    message: 'The sign-in it belonged to has ended. Start again to get a new one.',
-  },
+  ended: { status: 400, title: 'ended.endedTitle', message: 'ended.ended' },
   'no-sends-left': {
     status: 429,
-    title: 'No more texts for this sign-in',
-    message: 'The code was sent as often as it may be. Type it, or start again to get a new one.',
+    title: 'ended.noSendsLeftTitle',
+    message: 'ended.noSendsLeft',
   },
   locked: {
     status: 403,
-    title: 'Too many wrong codes',
-    message: 'For safety, codes for this account are not taken for a while.',
+    title: 'ended.tooManyWrongTitle',
+    message: 'ended.locked',
     retryInMinutes: 10,
   },
-  disabled: {
-    status: 403,
-    title: 'Codes for your account are off',
-    message:
-      'Too many wrong ones were typed. Ask the people who run this service to switch them on again.',
-  },
+  disabled: { status: 403, title: 'ended.disabledTitle', message: 'ended.disabled' },
   'phone-limit': {
     status: 429,
-    title: 'Too many texts',
-    message:
-      'This phone was sent as many codes as it may get for now. If you didn’t ask for them, tell the people who run this service: someone may know your password.',
+    title: 'ended.tooManyTextsTitle',
+    message: 'ended.phoneLimit',
+    retryInMinutes: MINUTES_UNTIL_LIMITS_EASE,
+  },
+  'phone-day-limit': {
+    status: 429,
+    title: 'ended.tooManyTextsTitle',
+    message: 'ended.phoneLimit',
+    retryInMinutes: MINUTES_UNTIL_DAY_EASES,
+  },
+  'prefix-limit': {
+    status: 429,
+    title: 'ended.overallLimitTitle',
+    message: 'ended.blockLimit',
     retryInMinutes: MINUTES_UNTIL_LIMITS_EASE,
   },
   'address-limit': {
     status: 429,
-    title: 'Too many texts',
-    message: 'As many codes as may be were asked for from your network.',
+    title: 'ended.tooManyTextsTitle',
+    message: 'ended.addressLimit',
     retryInMinutes: MINUTES_UNTIL_LIMITS_EASE,
+  },
+  'country-limit': {
+    status: 503,
+    title: 'ended.overallLimitTitle',
+    message: 'ended.countryPaused',
+    retryInMinutes: MINUTES_UNTIL_LIMITS_EASE,
+  },
+  'country-paused': {
+    status: 503,
+    title: 'ended.overallLimitTitle',
+    message: 'ended.countryPaused',
   },
   'overall-limit': {
     status: 503,
-    title: 'We can’t send codes just now',
-    message: 'More codes are asked for than we may send. Your password was right; try again later.',
+    title: 'ended.overallLimitTitle',
+    message: 'ended.overallLimit',
     retryInMinutes: MINUTES_UNTIL_LIMITS_EASE,
+  },
+  'overall-day-limit': {
+    status: 503,
+    title: 'ended.overallLimitTitle',
+    message: 'ended.overallLimit',
+    retryInMinutes: MINUTES_UNTIL_DAY_EASES,
+  },
+  'account-wait': {
+    status: 429,
+    title: 'ended.tooManyTextsTitle',
+    message: 'ended.accountWait',
+    retryInMinutes: 1,
   },
   'country-not-allowed': {
     status: 403,
-    title: 'We can’t text your number',
-    message:
-      'Codes are not sent to numbers of its country. Ask the people who run this service to change your number.',
+    title: 'ended.countryTitle',
+    message: 'ended.country',
   },
-  'no-phone': {
-    status: 403,
-    title: 'Your account has no phone yet',
-    message:
-      'Signing in here takes a code sent to your phone. Ask the people who run this service to add your number.',
-  },
+  'no-phone': { status: 403, title: 'ended.noPhoneTitle', message: 'ended.noPhone' },
 }

@@ -1,21 +1,21 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { deriveKey } from '../crypto/keys.ts'
-import { Refusal } from '../errors.ts'
-import type { Visitor } from '../second-factor/challenges.ts'
+import type { Visitor } from '../second-factor/challenge-parts.ts'
+import type { BrowserCookie } from './browser-cookie.ts'
+import { PageRefusal } from './refusals.ts'
 
 export type Visitors = ReturnType<typeof createVisitors>
 
 interface Dependencies {
   provider: Provider
   cookieKeys: readonly string[]
-  secure: boolean
+  browsers: BrowserCookie
 }
 
 /** Who is at the page: the interaction, proven by the provider's cookie, and the browser, by ours. */
-export function createVisitors({ provider, cookieKeys, secure }: Dependencies) {
-  const name = `${secure ? '__Host-' : ''}sallyport_browser`
+export function createVisitors({ provider, cookieKeys, browsers }: Dependencies) {
   const formKeys = cookieKeys.map((key) => deriveKey(Buffer.from(key), 'form-token'))
 
   function tokens({ interaction, browser }: Visitor): string[] {
@@ -33,23 +33,10 @@ export function createVisitors({ provider, cookieKeys, secure }: Dependencies) {
     of(ctx: Context): Visitor & { known: boolean } {
       const interaction = ctx.cookies.get(provider.cookieName('interaction'), { signed: true })
       if (!interaction || interaction !== ctx.params?.uid) {
-        throw new Refusal(
-          'no_interaction',
-          400,
-          'This sign-in isn’t open in this browser: it has expired, was finished, or was started elsewhere. Go back to your app and sign in again.',
-        )
+        throw new PageRefusal('no_interaction', 400, 'refusal.notHere')
       }
-      const held = ctx.cookies.get(name, { signed: true })
-      if (held) return { interaction, browser: held, known: true }
-      const browser = randomBytes(16).toString('base64url')
-      ctx.cookies.set(name, browser, {
-        signed: true,
-        httpOnly: true,
-        sameSite: 'lax',
-        secure,
-        path: '/',
-      })
-      return { interaction, browser, known: false }
+      const held = browsers.read(ctx)
+      return { interaction, browser: held ?? browsers.give(ctx), known: held !== undefined }
     },
 
     /** A token for this visitor's forms (WEB-01, WEB-02). */
@@ -68,11 +55,7 @@ export function createVisitors({ provider, cookieKeys, secure }: Dependencies) {
         )
       )
         return
-      throw new Refusal(
-        'form_token',
-        403,
-        'This form is too old or came from elsewhere. Go back to your app and sign in again.',
-      )
+      throw new PageRefusal('form_token', 403, 'refusal.formToken')
     },
   }
 }

@@ -18,6 +18,8 @@ const SMALL_TARGETS = `[...document.querySelectorAll('a, button, input:not([type
   })
   .map(({ target, box }) => target.outerHTML + ' is ' + box.width + ' × ' + box.height)`
 
+const UNFOLD = `document.querySelectorAll('details').forEach((folded) => { folded.open = true })`
+
 const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
 
 const MOVING = `[...document.querySelectorAll('*')].filter((element) => {
@@ -69,6 +71,7 @@ describe('every page the house shows', () => {
 
 async function expectAccessible(page: Page): Promise<void> {
   await expectWellBuilt(page)
+  await page.evaluate(UNFOLD)
   // Colours on their way from one scheme to the other are nobody's; at rest they are judged.
   await page.emulateMedia({ reducedMotion: 'reduce' })
   expect(await page.evaluate(MOVING), 'elements that move').toBe(0)

@@ -46,6 +46,7 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       first_party: true,
       second_factor: 'optional',
       scope: 'openid profile email',
+      introspects: [],
     }
     expect(await json(['client', 'show', 'shop'])).toEqual(summary)
     expect(await json(['client', 'list'])).toContainEqual(summary)

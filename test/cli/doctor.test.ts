@@ -48,6 +48,7 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
       'signing keys: warning',
       'issuer: warning',
       'gateway outbox: ok',
+      'mail: ok',
     ])
     expect(find('database')?.detail).toMatch(/^PostgreSQL 18/)
     expect(await database.db.selectFrom('signing_key').select('kid').execute()).toEqual([])

@@ -9,6 +9,7 @@ import { createLog } from '../../src/log.ts'
 import { createMessages } from '../../src/messaging/messages.ts'
 import { createRecords } from '../../src/oidc/records.ts'
 import { createChallengeStatements } from '../../src/second-factor/challenge-statements.ts'
+import { createSendGrants } from '../../src/second-factor/send-grants.ts'
 import { sweepSendLimits } from '../../src/second-factor/send-limits.ts'
 import { burst, createFlow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
@@ -38,8 +39,11 @@ type Swept = (typeof TABLES)[number]
 const sweeps: Record<Swept, (db: Kysely<Database>, batch: number) => Promise<number>> = {
   oidc_record: (db, batch) => createRecords({ db, vault: house.rooms.vault, clock }).sweep(batch),
   challenge: async (db, batch) => {
-    const rules = { ...house.config.otp, sms: house.config.sms }
-    const { numAffectedRows } = await createChallengeStatements(clock, rules)
+    const { otp, sms } = house.config
+    const { allowedCountries } = sms
+    const rules = { ...otp, allowedCountries, holdOffSeconds: 0, sharing: 'allow' } as const
+    const grants = createSendGrants(clock, sms.limits)
+    const { numAffectedRows } = await createChallengeStatements(clock, rules, grants)
       .sweep(batch)
       .execute(db)
     return Number(numAffectedRows)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { measureText } from '../../src/messaging/gsm7.ts'
-import { codeText, fitsOnePart } from '../../src/messaging/texts.ts'
+import { codeText, fitsParts } from '../../src/messaging/texts.ts'
 
 const text = codeText({ brand: 'Sallyport', host: 'id.example.com', code: '012345', minutes: 5 })
 
@@ -33,19 +33,19 @@ describe('the text that carries a code', () => {
   it('is one GSM-7 part, up to a long brand and host', () => {
     expect(measureText(text)).toEqual({ encoding: 'gsm-7', parts: 1 })
     const brand = 'Försäkringskassan Nord'
-    expect(fitsOnePart(brand, 'inloggning.kundtjanst.example.com')).toBe(true)
+    expect(fitsParts(brand, 'inloggning.kundtjanst.example.com')).toBe(true)
   })
 
   it('is refused where brand and host make it two parts, at exactly the right length', () => {
     const room =
       160 - codeText({ brand: '', host: 'h.example', code: '00000000', minutes: 10 }).length
-    expect(fitsOnePart('b'.repeat(room), 'h.example')).toBe(true)
-    expect(fitsOnePart('b'.repeat(room + 1), 'h.example')).toBe(false)
-    expect(fitsOnePart(`${'b'.repeat(room - 1)}€`, 'h.example')).toBe(false)
+    expect(fitsParts('b'.repeat(room), 'h.example')).toBe(true)
+    expect(fitsParts('b'.repeat(room + 1), 'h.example')).toBe(false)
+    expect(fitsParts(`${'b'.repeat(room - 1)}€`, 'h.example')).toBe(false)
   })
 
   it.each(['Шлюз', 'Bank’s', 'ção', '🏦'])('is refused for a brand outside GSM-7: %s', (brand) => {
-    expect(fitsOnePart(brand, 'id.example.com')).toBe(false)
+    expect(fitsParts(brand, 'id.example.com')).toBe(false)
   })
 })
 

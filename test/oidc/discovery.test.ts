@@ -65,13 +65,15 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
     expect(addresses.map(([name]) => name).toSorted()).toEqual([
       'authorization_endpoint',
       'end_session_endpoint',
+      'introspection_endpoint',
       'jwks_uri',
       'token_endpoint',
       'userinfo_endpoint',
     ])
     for (const [name, address] of addresses) {
       expect(String(address).startsWith(`${house.issuer}/`), name).toBe(true)
-      const method = name === 'token_endpoint' ? 'POST' : 'GET'
+      const posted = name === 'token_endpoint' || name === 'introspection_endpoint'
+      const method = posted ? 'POST' : 'GET'
       const answer = await fetch(String(address), { method, redirect: 'manual' })
       await answer.text()
       expect(answer.status, name).not.toBe(404)

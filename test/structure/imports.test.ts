@@ -7,16 +7,28 @@ const SOURCE = resolve(import.meta.dirname, '../../src')
 /** Which rooms a room may import, beside itself and the base. */
 const ALLOWED: Record<string, readonly string[]> = {
   base: [],
-  config: [],
+  languages: [],
+  config: ['languages'],
   crypto: [],
   db: ['crypto'],
   audit: ['db'],
   accounts: ['crypto', 'db', 'audit'],
   messaging: ['crypto', 'db', 'audit'],
-  'second-factor': ['crypto', 'db', 'audit', 'accounts', 'messaging'],
+  'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
-  web: ['config', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
+  web: [
+    'languages',
+    'config',
+    'crypto',
+    'db',
+    'audit',
+    'accounts',
+    'messaging',
+    'second-factor',
+    'oidc',
+  ],
   top: [
+    'languages',
     'config',
     'crypto',
     'db',
@@ -28,7 +40,18 @@ const ALLOWED: Record<string, readonly string[]> = {
     'web',
     'top',
   ],
-  cli: ['config', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc', 'top'],
+  cli: [
+    'languages',
+    'config',
+    'crypto',
+    'db',
+    'audit',
+    'accounts',
+    'messaging',
+    'second-factor',
+    'oidc',
+    'top',
+  ],
 }
 
 const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'phone-number.ts'])

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import type { Languages } from '../../src/languages/languages.ts'
 import { launchChromium } from './chromium.ts'
 import { listen } from './fake-textbee.ts'
 import { createFlow } from './flow.ts'
@@ -24,9 +25,9 @@ export interface Person {
 }
 
 /** A house, a real browser, and an app on another site for it to sign people in to. */
-export async function openWorld(env: Record<string, string> = {}) {
+export async function openWorld(env: Record<string, string> = {}, languages?: Languages) {
   const [house, browser, app] = await Promise.all([
-    startHouse({ env }),
+    startHouse({ env, ...(languages && { languages }) }),
     launchChromium(),
     startApp(),
   ])

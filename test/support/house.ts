@@ -7,6 +7,7 @@ import type { Account } from '../../src/accounts/accounts.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import type { Languages } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
 import type { NewClient } from '../../src/oidc/clients.ts'
 import { parsePhoneNumber } from '../../src/phone-number.ts'
@@ -32,6 +33,8 @@ interface Shared {
 export interface HouseOptions {
   /** variables beside those a house needs */
   env?: Record<string, string>
+  /** in place of those there are files for */
+  languages?: Languages
   /** another house, to be a second instance of the same provider */
   beside?: Shared
   /** done to the fresh database before the provider starts on it */
@@ -39,7 +42,7 @@ export interface HouseOptions {
 }
 
 /** The whole provider on a free port, over its own PostgreSQL database and a fake SMS gateway. */
-export async function startHouse({ env = {}, beside, prepare }: HouseOptions = {}) {
+export async function startHouse({ env = {}, languages, beside, prepare }: HouseOptions = {}) {
   const database: TestDatabase = beside?.database ?? (await createTestDatabase())
   await prepare?.(database)
   const gateway: FakeTextbee = beside?.gateway ?? (await startFakeTextbee())
@@ -73,6 +76,7 @@ export async function startHouse({ env = {}, beside, prepare }: HouseOptions = {
     config,
     secrets: complete,
     clock,
+    ...(languages && { languages }),
     log: createLog('trace', false, { write: (line) => void logged.push(line) }),
     onStatement: (statement) => void statements.push(statement),
   })

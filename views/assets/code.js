@@ -7,6 +7,7 @@ readCodeFromText()
 countDownToResend()
 submitOnce()
 refreshMessages()
+keepBackupCodes()
 
 /** WebOTP: on phones that offer it, the code of the arriving text is filled in and sent. */
 function readCodeFromText() {
@@ -37,7 +38,8 @@ function countDownToResend() {
     const left = Math.ceil((readyAt - Date.now()) / 1000)
     button.disabled = left > 0
     if (left > 0) {
-      button.textContent = `${label} in ${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
+      const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
+      button.textContent = button.dataset.counting.replace('0:00', time)
       return
     }
     clearInterval(timer)
@@ -87,4 +89,29 @@ function refreshMessages() {
     const fresh = page.getElementById(list.id)
     if (fresh && fresh.innerHTML !== list.innerHTML) list.replaceChildren(...fresh.childNodes)
   }, Number(list.dataset.refresh) * 1000)
+}
+
+/** Copying, printing and saving of backup codes, where they are shown. */
+function keepBackupCodes() {
+  const list = document.querySelector('[data-codes]')
+  const tools = document.querySelector('[data-tools]')
+  if (!list || !tools) return
+  const codes = [...list.querySelectorAll('code')].map((code) => code.textContent)
+  const text = `${[list.dataset.heading, '', ...codes].join('\r\n')}\r\n`
+  const copy = tools.querySelector('[data-copy]')
+  const save = tools.querySelector('[data-download]')
+  copy.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(text)
+    copy.textContent = copy.dataset.done
+  })
+  tools.querySelector('[data-print]').addEventListener('click', () => print())
+  save.addEventListener('click', () => {
+    const link = document.createElement('a')
+    link.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
+    link.download = save.dataset.download
+    link.click()
+    URL.revokeObjectURL(link.href)
+  })
+  copy.hidden = !navigator.clipboard
+  tools.hidden = false
 }

@@ -8,6 +8,11 @@ export interface SecondFactorTable {
   locked_until: Date | null
   /** set after too many failures altogether; only an admin clears it */
   disabled_at: Date | null
+  /** codes sent since one was right */
+  sends_since_success: Generated<number>
+  /** how many of them began a sign-in */
+  starts_since_success: Generated<number>
+  last_send_at: Date | null
 }
 
 export interface PhoneTable {
@@ -16,6 +21,8 @@ export interface PhoneTable {
   /** sealed E.164 */
   number: Buffer
   number_fingerprint: Buffer
+  /** of the number without its last four digits; null for numbers from before there was one */
+  prefix_fingerprint: Buffer | null
   country: string | null
   is_primary: boolean
   verified_at: Date | null
@@ -25,6 +32,8 @@ export interface PhoneTable {
   created_at: Generated<Date>
   /** the person's own name for it */
   label: string | null
+  /** where it stands among the account's phones that aren't primary */
+  position: Generated<number>
   /** typed in by the person and not proven yet: it counts for nothing but being proven */
   pending: Generated<boolean>
   /** until when it can't be the only proof for a sensitive change */
@@ -76,8 +85,8 @@ export interface ChallengeTable {
   phone_id: string | null
   counter: BigInt8 | null
   authenticator_id: string | null
-  purpose: 'sign-in' | 'enrolment' | 'self-service'
-  channel: 'sms' | 'voice'
+  purpose: Generated<'sign-in' | 'enrolment' | 'self-service'>
+  channel: Generated<'sms' | 'voice'>
   created_at: Date
   expires_at: Date
   attempts: Generated<number>
@@ -87,8 +96,6 @@ export interface ChallengeTable {
   send_failed_at: Date | null
   passed_at: Date | null
   passed_with: 'sms' | 'voice' | 'totp' | 'backup-code' | null
-  /** whether what passed it may not prove sensitive changes yet */
-  held: boolean
   closed_at: Date | null
 }
 
@@ -96,6 +103,6 @@ export interface SendLimitTable {
   key: Buffer
   /** number of the five minutes that `slots` begins with, counted from 1970 */
   slot: BigInt8
-  /** sends in these five minutes and the twelve before, newest first */
+  /** sends in the slot that is running and those before, newest first: five minutes each, or an hour for limits of a day */
   slots: number[]
 }

@@ -5,12 +5,16 @@ const KEPT = 200
 export interface OutboxMessage {
   to: string
   text: string
-  channel: Channel
+  channel: Channel | 'mail'
   /** ISO 8601 */
   sentAt: string
+  /** of mails alone */
+  subject?: string
 }
 
 export interface Outbox extends Gateway {
+  /** Keeps a mail beside the messages. */
+  keepMail(mail: { to: string; subject: string; text: string }): void
   /** the last 200, oldest first */
   list(): OutboxMessage[]
 }
@@ -18,17 +22,23 @@ export interface Outbox extends Gateway {
 /** The simulated phone of development: it keeps what it is sent, in memory, for a page to show. */
 export function createOutbox(): Outbox {
   const kept: OutboxMessage[] = []
+
+  function keep(message: Omit<OutboxMessage, 'sentAt'>): void {
+    kept.push({ ...message, sentAt: new Date().toISOString() })
+    if (kept.length > KEPT) kept.shift()
+  }
+
   return {
     name: 'outbox',
     channels: ['sms', 'voice'],
     async send({ to, text, channel }) {
-      kept.push({ to, text, channel, sentAt: new Date().toISOString() })
-      if (kept.length > KEPT) kept.shift()
+      keep({ to, text, channel })
       return { outcome: 'accepted', providerId: null }
     },
     async check() {
       return { ok: true, detail: 'messages stay in this process; nothing is sent to anyone' }
     },
+    keepMail: ({ to, subject, text }) => keep({ to, text, channel: 'mail', subject }),
     list: () => kept.map((message) => ({ ...message })),
   }
 }

@@ -1,0 +1,132 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
+import { auditEntry } from '../audit/event.ts'
+import type { Fingerprints } from '../crypto/fingerprints.ts'
+import type { Clock } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
+import { type Account, type AccountRow, toAccount, usernameKey } from './account.ts'
+import type { Passwords } from './passwords.ts'
+import { type Throttle, TRIES } from './throttle.ts'
+
+/** A try at the login page. */
+export interface Attempt {
+  /** whose name and password they were; undefined if they aren't right, or may not be judged */
+  account: Account | undefined
+  /**
+   * Ends the attempt: a success forgets the failures before it, anything else stays counted.
+   * @param language tag of the pages' language, kept for what the account is written later
+   */
+  conclude(success: boolean, language?: string): Promise<void>
+}
+
+/** How long a try waits for others of the same name that are being judged, and how often it looks. */
+const PENDING_WAIT_MS = 1000
+const PENDING_POLL_MS = 50
+
+interface Dependencies {
+  db: Db
+  clock: Clock
+  passwords: Passwords
+  throttle: Throttle
+  fingerprint: Fingerprints
+}
+
+/** The row of a look-up: how the try stands, and the account, all of it null if there is none of that name. */
+type Found = {
+  password_hash: string | null
+  /** in a row with this try; null when the name is locked, and the try isn't judged */
+  failures: number | null
+  pending: boolean
+} & (AccountRow | Record<keyof AccountRow, null>)
+
+export function createAuthentication(deps: Dependencies) {
+  const { db, clock, passwords, throttle, fingerprint } = deps
+
+  /** Hashes a password anew with today's settings, unless it was changed meanwhile. */
+  async function renewHash(id: string, old: string, password: string): Promise<void> {
+    const password_hash = await passwords.hash(password)
+    await db
+      .updateTable('account')
+      .set({ password_hash })
+      .where('id', '=', id)
+      .where('password_hash', '=', old)
+      .execute()
+  }
+
+  /** Counts the try and looks the account up, in one statement. */
+  async function countAndFind(key: Buffer, username: string): Promise<Found> {
+    for (let waited = 0; ; waited += PENDING_POLL_MS) {
+      const { rows } = await sql<Found>`
+        with counted as (${throttle.countTry(key)})
+        select (select failures from counted) as failures, ${throttle.isPending(key)} as pending, account.*
+        from (select) as one left join account on username_key = ${usernameKey(username)}`.execute(
+        db,
+      )
+      const [found] = rows
+      if (!found) throw new Error('a look-up without a row')
+      if (found.failures !== null || !found.pending || waited >= PENDING_WAIT_MS) return found
+      await pause(PENDING_POLL_MS)
+    }
+  }
+
+  async function concludeRight(key: Buffer, { id }: Account, language?: string): Promise<void> {
+    const tongue = language === undefined ? sql`language` : sql`${language}::text`
+    await sql`
+      with forgotten as (${throttle.forgetting(key)}),
+        spoken as (update account set language = ${tongue}
+          where id = ${id} and language is distinct from ${tongue}),
+        noted as (${auditEntry(clock, { type: 'password.right', accountId: id })})
+      select`.execute(db)
+  }
+
+  /** The same statement whoever it was, and whether or not there is an account (ENU-02). */
+  async function concludeRefused(
+    key: Buffer,
+    { id, failures }: Found,
+    right: boolean,
+  ): Promise<void> {
+    const judged = right
+      ? auditEntry(clock, { type: 'password.right', accountId: id, detail: { refused: true } })
+      : auditEntry(clock, { type: 'password.wrong', accountId: id })
+    // A lock that tries still being judged brought about is lifted if one of them is right: so it is told of here.
+    const locked = sql<boolean>`${failures ?? 0}::int >= ${TRIES.after}::int`
+    await sql`
+      with judged as (${throttle.judgedWrong(key)}), noted as (${judged}),
+        locked as (${auditEntry(clock, { type: 'password.locked', accountId: id }, sql`where ${locked}`)})
+      select`.execute(db)
+  }
+
+  return {
+    /**
+     * Checks name and password. Unknown name, wrong password, disabled account and locked name give the
+     * same answer after the same work: nothing here may tell them apart. The caller concludes the attempt, when
+     * it knows whether the sign-in may go on. While a name is locked, tries leave no trace.
+     */
+    async authenticate(username: string, password: string): Promise<Attempt> {
+      const key = fingerprint('name', usernameKey(username))
+      const found = await countAndFind(key, username)
+      const judged = found.failures !== null
+      const usable = judged && !found.disabled_at ? found.password_hash : null
+      let account: Account | undefined
+
+      async function conclude(success: boolean, language?: string): Promise<void> {
+        if (!account || !success) {
+          if (judged) await concludeRefused(key, found, account !== undefined)
+          return
+        }
+        await concludeRight(key, account, language)
+        if (usable && passwords.isOutdated(usable)) await renewHash(account.id, usable, password)
+      }
+
+      try {
+        const right = await passwords.verify(usable, password)
+        if (right && found.id !== null) account = toAccount(found)
+        return { account, conclude }
+      } catch (error) {
+        // Nobody knows whether it was right: it stays counted, and is called neither.
+        if (judged) await throttle.judgedWrong(key).execute(db)
+        throw error
+      }
+    },
+  }
+}

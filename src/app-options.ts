@@ -1,0 +1,17 @@
+import type { Config } from './config/config.ts'
+import type { CompleteSecrets } from './config/development-keys.ts'
+import type { Clock } from './db/clock.ts'
+import type { Languages } from './languages/languages.ts'
+import type { Log } from './log.ts'
+
+export interface AppOptions {
+  config: Config
+  secrets: CompleteSecrets
+  log: Log
+  /** tests move it */
+  clock?: Clock
+  /** tests bring their own; all that there are files for by default */
+  languages?: Languages
+  /** called with each SQL statement sent */
+  onStatement?: (sql: string) => void
+}

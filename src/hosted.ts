@@ -1,0 +1,103 @@
+import type Router from '@koa/router'
+import type Provider from 'oidc-provider'
+import type { AppOptions } from './app-options.ts'
+import type { Clock } from './db/clock.ts'
+import type { Db } from './db/schema.ts'
+import type { Messenger } from './messaging/messenger.ts'
+import type { UnitsOfWork } from './oidc/unit-of-work.ts'
+import type { Rooms } from './rooms.ts'
+import { createChallenges } from './second-factor/challenges.ts'
+import { createGuesses } from './second-factor/guesses.ts'
+import { createSendGrants } from './second-factor/send-grants.ts'
+import type { BrowserCookie } from './web/browser-cookie.ts'
+import { createChallengeSteps } from './web/challenge.ts'
+import { createConsent } from './web/consent.ts'
+import { createEnrolment } from './web/enrolment.ts'
+import { createInteraction } from './web/interaction.ts'
+import { createLogin } from './web/login.ts'
+import type { Pages } from './web/pages.ts'
+import { createSecondDoor } from './web/second-door.ts'
+import { createSignIn } from './web/sign-in.ts'
+import { createSteps } from './web/steps.ts'
+import type { TrustedBrowserCookie } from './web/trusted-browser.ts'
+import { createVisitors } from './web/visitor.ts'
+
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
+  db: Db
+  clock: Clock
+  rooms: Rooms
+  provider: Provider
+  units: UnitsOfWork
+  pages: Pages
+  messenger: Messenger
+  trustedCookie: TrustedBrowserCookie
+  browsers: BrowserCookie
+}
+
+/** The hosted pages, put together: those of a sign-in by their steps, and the sections beside it. */
+export function createHosted(deps: Dependencies) {
+  const { config, secrets, log, db, clock, rooms, provider, units, pages } = deps
+  const { messenger, trustedCookie, browsers } = deps
+  const { hostname } = new URL(config.issuer)
+  const grants = createSendGrants(clock, config.sms.limits)
+  const rules = {
+    ...config.otp,
+    holdOffSeconds: config.holdOffSeconds,
+    allowedCountries: config.sms.allowedCountries,
+    sharing: config.phoneSharing,
+  }
+  const parts = { ...rooms, db, clock, log, rules, grants, messenger }
+  const challenges = createChallenges({ ...parts, brand: config.brand.name, host: hostname })
+  const guesses = createGuesses(parts)
+
+  const visitors = createVisitors({ provider, cookieKeys: secrets.cookieKeys, browsers })
+  const signIn = createSignIn({ provider, units })
+  const steps = createSteps({
+    pages,
+    visitors,
+    codeLength: config.otp.length,
+    host: hostname,
+    rememberDays: config.trustedDeviceDays,
+    forgottenUrl: rooms.linkMails.canMail ? '/password/forgotten' : null,
+  })
+  const door = { ...rooms, challenges, guesses, signIn, visitors, steps, pages, trustedCookie }
+  const consent = createConsent({ ...door, provider })
+  const enrolment = createEnrolment({
+    ...door,
+    allowedCountries: config.sms.allowedCountries,
+    defaultCountry: config.defaultCountry,
+    brandName: config.brand.name,
+  })
+  const interaction = createInteraction({ ...door, consent, enrolment })
+  const secondDoor = createSecondDoor({
+    ...door,
+    secondFactor: config.secondFactor,
+    selfEnrolment: config.selfEnrolment,
+  })
+  const code = createChallengeSteps({ ...door, enrolment, codeLength: config.otp.length })
+  const sections: Array<(router: Router) => void> = []
+
+  return {
+    visitors,
+    challenges,
+    show: interaction.show,
+    steps: {
+      login: createLogin({ ...door, secondDoor }),
+      'step-up': secondDoor.stepUp,
+      code: code.verify,
+      resend: code.resend,
+      phone: code.otherPhone,
+      app: code.app,
+      'backup-code': code.verifyBackupCode,
+      'enrol-phone': enrolment.phone,
+      'enrol-app': enrolment.app,
+      'enrol-other': enrolment.other,
+      'enrol-codes': enrolment.codes,
+      'enrol-finish': enrolment.finish,
+      consent: consent.allow,
+      cancel: interaction.cancel,
+      restart: interaction.restart,
+    },
+    sections,
+  }
+}

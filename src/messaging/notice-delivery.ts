@@ -1,0 +1,156 @@
+import { z } from 'zod'
+import { inCircumstances } from '../audit/circumstances.ts'
+import type { Vault } from '../crypto/vault.ts'
+import type { Clock } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
+import type { Languages } from '../languages/languages.ts'
+import type { Log } from '../log.ts'
+import { brand as branded } from '../phone-number.ts'
+import type { Mailer, MailOutcome } from './mailer.ts'
+import type { Messenger } from './messenger.ts'
+import { createNoticeStatements, type DueNotice, MOST_TRIES } from './notice-statements.ts'
+import { isLinkKind, isNoticeKind, linkMail, noticeMail, noticeText } from './notice-words.ts'
+import { DETAIL, RECIPIENT } from './notices.ts'
+
+const EVERY_MS = 5000
+/** Sent side by side, so that one slow server holds up no other notice past its time. */
+const BATCH = 10
+const SMS_SECONDS = 20
+
+const recipientShape = z.object({ to: z.string(), country: z.string().nullable() })
+const detailShape = z.object({
+  address: z.string().optional(),
+  browser: z.string().optional(),
+  left: z.number().optional(),
+})
+const linkShape = z.object({ link: z.string(), lifeSeconds: z.number() })
+
+export interface NoticeDeliveryDeps {
+  db: Db
+  clock: Clock
+  vault: Vault
+  messenger: Pick<Messenger, 'send'>
+  mailer: Pick<Mailer, 'send'>
+  languages: Pick<Languages, 'find' | 'byDefault'>
+  brand: string
+  issuer: string
+  log: Log
+}
+
+export type NoticeDelivery = ReturnType<typeof createNoticeDelivery>
+
+/**
+ * Sends what `notices` queued: outside of any transaction, again after growing waits where it fails, and by
+ * any instance that comes first.
+ */
+export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
+  const { db, clock, vault, messenger, mailer, languages, brand, issuer, log } = deps
+  const statements = createNoticeStatements(clock)
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  let working: Promise<void> | undefined
+  /** there may be more than the round that is being made has seen */
+  let more = false
+
+  async function work(): Promise<void> {
+    do {
+      more = false
+      const { rows } = await statements.take(BATCH).execute(db)
+      await Promise.all(rows.map(handle))
+      more ||= rows.length === BATCH
+    } while (more && !stopped)
+  }
+
+  async function handle(notice: DueNotice): Promise<void> {
+    const { id, kind, medium, tries } = notice
+    const fields = { notice: id, kind, medium, tries }
+    const outcome = await send(notice).catch((error: unknown): MailOutcome => {
+      log.warn({ ...fields, error }, 'notice not sent')
+      return 'failed'
+    })
+    try {
+      if (outcome === 'accepted') {
+        await statements.sent(id).execute(db)
+        log.info(fields, 'notice sent')
+      } else if (outcome === 'refused' || tries >= MOST_TRIES) {
+        await statements.giveUp(notice).execute(db)
+        log.warn(fields, 'notice given up')
+      }
+    } catch (error) {
+      // It stays due, and is told once more rather than not at all.
+      log.warn({ ...fields, error }, 'what became of a notice was not recorded')
+    }
+  }
+
+  /** For a text, too: `refused` needn't be tried again. */
+  async function send(notice: DueNotice): Promise<MailOutcome> {
+    const { id, kind, medium, when, ageSeconds } = notice
+    const recipient = open(notice, RECIPIENT, notice.recipient, recipientShape)
+    const language = languages.find(notice.language ?? '') ?? languages.byDefault
+    const context = { brand, issuer, when, language }
+    if (isLinkKind(kind)) {
+      const link = open(notice, DETAIL, notice.detail, linkShape)
+      if (ageSeconds >= link.lifeSeconds) return 'refused'
+      return mailer.send({ id, to: recipient.to, ...linkMail(kind, link, context) })
+    }
+    if (!isNoticeKind(kind)) throw new Error(`no words for a notice ${kind}`)
+    const detail = open(notice, DETAIL, notice.detail, detailShape)
+    if (medium === 'mail') {
+      return mailer.send({ id, to: recipient.to, ...noticeMail(kind, detail, context) })
+    }
+    const outcome = await messenger.send({
+      challengeId: null,
+      channel: 'sms',
+      to: branded(recipient.to),
+      country: recipient.country,
+      text: noticeText(kind, detail, context),
+      expiresInSeconds: SMS_SECONDS,
+    })
+    // One that may have arrived is sent again: better told twice than not at all.
+    return outcome === 'accepted' ? 'accepted' : 'failed'
+  }
+
+  function open<T>({ id }: DueNotice, column: string, sealed: Buffer, shape: z.ZodType<T>): T {
+    return shape.parse(JSON.parse(vault.open(sealed, { column, row: id }).toString('utf8')))
+  }
+
+  /** Sends what is due, now rather than at the next round: for after a commit. */
+  function wake(): void {
+    if (stopped) return
+    more = true
+    // Not in the circumstances of the request that wakes it: it tells of others as well.
+    working ??= inCircumstances({ actor: 'system', requestId: null, address: null }, work)
+      .catch((error: unknown) => log.warn({ error }, 'notices were put off'))
+      .finally(() => {
+        working = undefined
+        if (more) wake()
+      })
+  }
+
+  return {
+    wake,
+
+    /** Begins to look for what is due, at once and from time to time. */
+    start(): void {
+      timer ??= setInterval(wake, EVERY_MS).unref()
+      wake()
+    },
+
+    /** Takes no more notices; what is being sent is finished (`idle`). */
+    stop(): void {
+      stopped = true
+      clearInterval(timer)
+    },
+
+    /** Resolves when nothing is being sent any more. */
+    async idle(): Promise<void> {
+      while (working) await working
+    },
+
+    /** Deletes notices after their keeping, `batch` at most. */
+    async sweep(batch: number): Promise<number> {
+      const { numAffectedRows } = await statements.sweep(batch).execute(db)
+      return Number(numAffectedRows ?? 0)
+    },
+  }
+}

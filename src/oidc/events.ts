@@ -1,0 +1,57 @@
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Place } from './sealed-records.ts'
+import type { UnitsOfWork } from './unit-of-work.ts'
+
+/** Where a request comes from, for the person to know it again. */
+export type PlaceOf = (ctx: KoaContextWithOIDC) => Place
+
+/** Has what happens at the provider recorded by the statement that stores it (LOG-01). */
+export function recordEvents(provider: Provider, units: UnitsOfWork, placeOf: PlaceOf): void {
+  provider.on('interaction.ended', (ctx) => {
+    const { entities, result, client } = ctx.oidc
+    const interaction = entities.Interaction
+    // After a consent page the provider hears of the same login once more.
+    if (!result?.login || interaction?.prompt.name !== 'login') return
+    const { accountId, acr, amr } = result.login
+    const unit = units.current()
+    unit.noteSignIn(placeOf(ctx))
+    unit.tell({
+      type: interaction.session?.uid ? 'session.renewed' : 'session.started',
+      accountId,
+      clientId: client?.clientId ?? null,
+      detail: { acr: acr ?? null, amr: amr?.join(' ') ?? null },
+    })
+  })
+
+  provider.on('end_session.success', ({ oidc: { session, params, client } }) => {
+    if (!session?.accountId || !params?.logout) return
+    const clientId = client?.clientId ?? null
+    units.current().tell({ type: 'session.ended', accountId: session.accountId, clientId })
+  })
+
+  provider.on('grant.success', ({ oidc: { client, account, params } }) => {
+    units.current().tell({
+      type: 'token.issued',
+      accountId: account?.accountId ?? null,
+      clientId: client?.clientId ?? null,
+      detail: { grant: String(params?.grant_type) },
+    })
+  })
+
+  provider.on('grant.revoked', ({ oidc }) => {
+    if (oidc.route === 'token') units.current().tellOfReuse()
+  })
+
+  provider.on('grant.error', ({ oidc }, { error, status }) => {
+    // Whoever must show a secret can't fill the trail: wrong ones are throttled. For public clients anybody may ask.
+    const client = oidc?.client
+    if (!client || client.clientAuthMethod === 'none' || status >= 500) return
+    units.current().tell({
+      type: 'token.refused',
+      accountId: oidc.account?.accountId ?? null,
+      clientId: client.clientId,
+      detail: { error },
+    })
+  })
+}

@@ -1,0 +1,147 @@
+import { type RawBuilder, sql } from 'kysely'
+import { auditEntry } from '../audit/event.ts'
+import type { Clock } from '../db/clock.ts'
+import { alertEntries } from './send-alerts.ts'
+import {
+  chainOf,
+  type Link,
+  passedUpTo,
+  type SendLimitRules,
+  type SendRefusalReason,
+  sourceOf,
+} from './send-chain.ts'
+import { countSend, sendsNow } from './send-limits.ts'
+import { createSendTraffic } from './send-traffic.ts'
+import { nextSendAt } from './send-waits.ts'
+
+export type { SendLimitRules, SendRefusalReason }
+
+export type SendGrants = ReturnType<typeof createSendGrants>
+
+/** What a statement with `verdict` in its select list tells of a send. */
+export interface GrantVerdict {
+  /** null when it was granted, or when `ready` had no row */
+  refused_by: SendRefusalReason | null
+  /** how long it will be refused, where that is known */
+  wait_seconds: number | null
+  /** whether its owner should be told: codes are asked for again and again with the right password, and none is typed */
+  suspicious: boolean
+  /** alerts that this send raised, for the log */
+  alerts: string[]
+}
+
+/** Whether a send may go out. Everything that may refuse it is looked at first; only if nothing does is it counted. */
+export function createSendGrants(clock: Clock, rules: SendLimitRules) {
+  const traffic = createSendTraffic(clock)
+  const waitUntil = nextSendAt(rules.unanswered)
+
+  return {
+    /**
+     * Common table expressions that count one send under every limit. To stand after `ready (account_id,
+     * number_fingerprint, prefix_fingerprint, country, …)`, of one row or none, in a statement that sends.
+     * Among them, `granted` has one row if every limit granted the send, else none; a refusal is recorded. The
+     * statement must not itself write the account's `second_factor`.
+     *
+     * Rows are locked in one order by all sends: the account, then limits from the narrowest to the widest. A
+     * send that is refused on sight counts under no limit and locks nothing. One that only a race refuses, in
+     * the moment a limit fills up, stays counted under the limits before that one in the chain: never too
+     * little, and at most once for each statement that runs at that moment.
+     *
+     * @param starts whether the send begins a sign-in, rather than repeats a code
+     */
+    ctes(addressKey: Buffer, starts: boolean): RawBuilder<unknown> {
+      const chain = chainOf(rules, addressKey)
+      const now = clock()
+      return sql`
+        judged as materialized (${traffic.judged()}),
+        paused as (${traffic.pause()}),
+        asked as materialized (
+          select case
+            when s.account_id is not null and ${waitUntil} > ${now} then 'account-wait'
+            when judged.paused_until is not null or judged.sends is not null then 'country-paused'
+            ${sql.join(
+              chain.map(
+                (link) =>
+                  sql`when ${link.applies ?? sql`true`} and ${sendsNow(clock, link)} >= ${link.most} then ${link.refusal}`,
+              ),
+              sql` `,
+            )}
+          end as refusal, judged.paused_until, ${waitUntil} as wait_until
+          from ready cross join judged left join second_factor s on s.account_id = ready.account_id
+        ),
+        by_account as (
+          update second_factor s set
+            sends_since_success = s.sends_since_success + 1,
+            starts_since_success = s.starts_since_success + ${starts ? 1 : 0}::int,
+            last_send_at = ${now}
+          from ready, asked
+          where s.account_id = ready.account_id and asked.refusal is null and coalesce(${waitUntil} <= ${now}, true)
+          returning ${starts}::bool and s.starts_since_success = ${SUSPICIOUS_STARTS} as suspicious
+        ),
+        ${sql.join(chain.map((link, index) => sql`${sql.ref(link.name)} as (${countSend(clock, link, sourceOf(chain, index))})`))},
+        granted as (select suspicious from by_account where ${passedUpTo(chain, chain.length - 1)}),
+        counted_traffic as (${traffic.countSend()}),
+        ${alertEntries(
+          clock,
+          [
+            {
+              span: 'hour',
+              most: rules.globalHour,
+              sends: sql`(select sends from by_overall)`,
+            },
+            {
+              span: 'day',
+              most: rules.globalDay,
+              sends: sql`(select sends from by_overall_day)`,
+            },
+          ],
+          sql`(select refusal from asked)`,
+        )},
+        decided as materialized (${decision(chain)}),
+        audited_refusals as (${auditEntry(
+          clock,
+          {
+            type: 'code.not-sent',
+            accountId: sql`ready.account_id`,
+            detail: { reason: sql`refused_by`, country: sql`ready.country` },
+          },
+          sql`from decided, ready where refused_by is not null`,
+        )})`
+    },
+
+    /** Select list that tells what became of it; see `GrantVerdict`. */
+    get verdict(): RawBuilder<GrantVerdict> {
+      return sql`
+        (select refused_by from decided) as refused_by,
+        (select ceil(extract(epoch from refused_until - ${clock()}))::int from decided) as wait_seconds,
+        coalesce((select suspicious from granted), false) as suspicious,
+        array(select name from alerted) as alerts`
+    },
+
+    /** To stand in the statement that passes a challenge; see there. */
+    countPass: traffic.countPass,
+  }
+}
+
+/** Starts in a row, with the right password and without a right code, after which the owner is told. */
+const SUSPICIOUS_STARTS = 5
+
+/** Which limit refused the send, and until when it will, where that is known. */
+function decision(chain: readonly Link[]): RawBuilder<unknown> {
+  const raced = chain.map(
+    (link, index) => sql`when not ${passedUpTo(chain, index)} then ${link.refusal}`,
+  )
+  return sql`
+    select
+      case
+        when asked.refusal is not null then asked.refusal
+        when exists (select from granted) then null
+        when not exists (select from by_account) then 'account-wait'
+        ${sql.join(raced, sql` `)}
+      end as refused_by,
+      case asked.refusal
+        when 'account-wait' then asked.wait_until
+        when 'country-paused' then coalesce(asked.paused_until, (select until from paused))
+      end as refused_until
+    from ready, asked`
+}

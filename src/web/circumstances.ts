@@ -1,0 +1,23 @@
+import type { Context, Middleware } from 'koa'
+import { addressKey } from '../address.ts'
+import { inCircumstances } from '../audit/circumstances.ts'
+import type { Fingerprints } from '../crypto/fingerprints.ts'
+import { browserName } from './browser-name.ts'
+
+/** Enough to tell addresses apart, too little to be asked for more. */
+const ADDRESS_BYTES = 8
+
+/** Where a request comes from, for a person to know it again. */
+export function placeOf(ctx: Pick<Context, 'ip' | 'get'>): { address: string; browser: string } {
+  return { address: ctx.ip, browser: browserName(ctx.get('User-Agent')) }
+}
+
+/** Tells what is recorded during a request who acts and from where: the person at the page, unless somebody else says so. */
+export function createCircumstances(fingerprint: Fingerprints): Middleware {
+  return (ctx, next) => {
+    const address = fingerprint('address', addressKey(ctx.ip)).subarray(0, ADDRESS_BYTES)
+    const requestId = String(ctx.state.requestId)
+    const where = { requestId, address: address.toString('hex'), place: placeOf(ctx) }
+    return inCircumstances({ actor: 'self', ...where }, next)
+  }
+}

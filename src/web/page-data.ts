@@ -1,0 +1,141 @@
+import type { OutboxMessage } from '../messaging/gateways/outbox.ts'
+
+/** Every page's forms carry it. */
+interface Form {
+  formToken: string
+}
+
+/** What the pages of a sign-in, and those of a change at `/account` that look like them, have in common. */
+interface Step extends Form {
+  app: string | null
+  actionUrl: string
+  cancelUrl: string
+  /** to begin anew with another account; null where that makes no sense */
+  restartUrl: string | null
+  error: string | null
+}
+
+/** Which page takes what. `app` is the client's display name: untrusted, and null where none is known. */
+export interface PageData {
+  login: Form & {
+    app: string | null
+    actionUrl: string
+    cancelUrl: string
+    /** null where no mail can be sent */
+    forgottenUrl: string | null
+    username: string
+    error: string | null
+  }
+  code: Step & {
+    resendUrl: string
+    /** masked, like `••• ••• 21`; null when the authenticator app is asked */
+    phone: string | null
+    length: number
+    minutesLeft: number
+    triesLeft: number
+    delivery: 'sending' | 'accepted' | 'failed' | 'unconfirmed'
+    resendInSeconds: number
+    sendsLeft: number
+    host: string
+    /** to choose another phone, by its id in the field `phone` */
+    phoneUrl: string
+    otherPhones: ReadonlyArray<{ id: string; masked: string; label: string | null }>
+    /** to use the authenticator app instead */
+    appUrl: string | null
+    /** to use a backup code instead */
+    backupUrl: string | null
+    /** to type another number, where one is being proven */
+    otherNumberUrl: string | null
+    /** for how many days this browser can be remembered; 0: it can't */
+    rememberDays: number
+  }
+  'backup-code': Step & {
+    /** back to the code */
+    codeUrl: string
+    triesLeft: number
+    rememberDays: number
+  }
+  /** Someone signed in with a password alone is asked for the rest. */
+  'step-up': Step & { accountName: string; passwordUrl: string }
+  /** A first phone, or one more. */
+  'add-phone': Step & {
+    number: string
+    country: string
+    countries: ReadonlyArray<{ code: string; name: string; dial: string }>
+    /** to add an authenticator app instead; null where there is one */
+    appUrl: string | null
+  }
+  'add-app': Step & {
+    /** inline SVG, drawn by us */
+    qr: string
+    /** in groups of four */
+    secret: string
+    length: number
+    triesLeft: number
+    /** to add a phone instead */
+    otherUrl: string
+  }
+  /** A first factor is there; backup codes are still to be had. */
+  enrolled: Step & { continueUrl: string }
+  /** Shown once. */
+  'backup-codes': Step & { codes: readonly string[]; continueUrl: string; brandName: string }
+  /** A sign-in step that can't go on. */
+  ended: Form & {
+    app: string | null
+    restartUrl: string | null
+    /** what the button to restartUrl says */
+    restartText: string
+    cancelUrl: string | null
+    title: string
+    message: string
+    retryInMinutes: number | null
+    /** to use a backup code instead */
+    backupUrl: string | null
+  }
+  consent: Form & {
+    app: string | null
+    accountName: string
+    actionUrl: string
+    cancelUrl: string
+    /** `named`: the title is a claim's own name, in no language */
+    items: ReadonlyArray<{ title: string; detail: string; named: boolean }>
+    appHost: string
+  }
+  /** `formHtml` is the provider's own form, the only value that is not escaped. */
+  logout: { app: string | null; formHtml: string; host: string }
+  'logged-out': { app: string | null }
+  error: {
+    title: string
+    message: string
+    /** what language the message is in, where it isn't the page's */
+    messageTag: string | null
+    requestId: string | null
+    /** for whoever connects the app, in English */
+    hint: string | null
+  }
+  home: { issuer: string }
+  'password-forgotten': Form & { actionUrl: string; error: string | null }
+  'password-choice': Form & {
+    actionUrl: string
+    username: string
+    /** of someone who never had one */
+    first: boolean
+    error: string | null
+    /** 0 to 4, of a password that was too weak */
+    strength: number | null
+  }
+  /** What has become of it, and where it goes on. */
+  'password-told': {
+    title: string
+    message: string
+    retryInMinutes: number | null
+    next: { url: string; text: string } | null
+  }
+  outbox: {
+    /** newest first */
+    messages: ReadonlyArray<OutboxMessage>
+    development: boolean
+  }
+}
+
+export type PageName = keyof PageData

@@ -1,0 +1,162 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { ACR, authenticationBy, PASSWORD_ALONE } from '../../src/oidc/acr.ts'
+import { burst, createFlow, type Flow } from '../support/flow.ts'
+import { type House, startHouse } from '../support/house.ts'
+import { now, settle } from '../support/interactions.ts'
+
+let house: House
+let app: { id: string; secret: string }
+let alex: { id: string }
+let seen = '0'
+
+beforeAll(async () => {
+  house = await startHouse()
+  const grants = { grants: ['authorization_code' as const, 'refresh_token' as const] }
+  app = await house.addClient('app', { secondFactor: 'optional', ...grants })
+  await house.addClient('page', { public: true })
+  await house.addClient('third', { firstParty: false, secondFactor: 'optional' })
+  alex = await house.addAccount('alex', null)
+})
+afterAll(() => house.stop())
+
+/** What of sessions and tokens was recorded since the last look. */
+async function told(): Promise<Array<Record<string, unknown>>> {
+  const rows = await house.db
+    .selectFrom('audit_event')
+    .select(['id', 'type', 'account_id', 'client_id', 'detail'])
+    .where('id', '>', seen)
+    .where('type', '~', '^(session|token|consent)[.]')
+    .orderBy('id')
+    .execute()
+  seen = rows.at(-1)?.id ?? seen
+  return rows.map(({ type, account_id, client_id, detail }) => ({
+    type,
+    account: account_id,
+    client: client_id,
+    ...detail,
+  }))
+}
+
+beforeEach(told)
+
+async function signIn(flow: Flow = createFlow(house, { client: app })) {
+  await flow.begin()
+  const query = await settle(house, flow, { accountId: alex.id, ts: now(), ...PASSWORD_ALONE })
+  return { flow, code: query.get('code') ?? '' }
+}
+
+const refresh = (flow: Flow, token: unknown) =>
+  flow.redeem('', { grant_type: 'refresh_token', refresh_token: String(token) })
+
+describe('what is recorded (LOG-01)', () => {
+  test('a sign-in, its tokens, and raising it', async () => {
+    const { flow, code } = await signIn()
+    const who = { account: alex.id, client: 'app' }
+    expect(await told()).toEqual([
+      { type: 'session.started', ...who, acr: ACR.password, amr: 'pwd' },
+    ])
+    const { body } = await flow.redeem(code)
+    expect(await told()).toEqual([{ type: 'token.issued', ...who, grant: 'authorization_code' }])
+    await refresh(flow, body.refresh_token)
+    expect(await told()).toEqual([{ type: 'token.issued', ...who, grant: 'refresh_token' }])
+    // A session that goes on is none that starts.
+    await createFlow(house, { client: app, jar: flow.jar }).begin()
+    expect(await told()).toEqual([])
+    const stronger = createFlow(house, { client: app, jar: flow.jar })
+    await stronger.begin({ acr_values: ACR.secondFactor })
+    const how = authenticationBy('totp')
+    await settle(house, stronger, { accountId: alex.id, ts: now(), ...how })
+    expect(await told()).toEqual([
+      { type: 'session.renewed', ...who, acr: how.acr, amr: 'pwd otp mfa' },
+    ])
+  })
+
+  test('a login is one event, also when a consent page follows', async () => {
+    const flow = createFlow(house, { client: { id: 'third', secret: '' } })
+    await flow.begin()
+    const asked = settle(house, flow, { accountId: alex.id, ts: now(), ...PASSWORD_ALONE })
+    await asked.catch(() => {})
+    const events = await told()
+    expect(events.filter(({ type }) => type === 'session.started')).toHaveLength(1)
+  })
+
+  test('signing out', async () => {
+    const { flow } = await signIn()
+    await told()
+    const page = await flow.request('/session/end')
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.html)?.[1] ?? ''
+    await flow.post('/session/end/confirm', { xsrf })
+    expect(await told()).toEqual([])
+    const again = await flow.request('/session/end')
+    const second = /name="xsrf" value="([^"]+)"/.exec(again.html)?.[1] ?? ''
+    await flow.post('/session/end/confirm', { xsrf: second, logout: 'yes' })
+    expect(await told()).toMatchObject([{ type: 'session.ended', account: alex.id }])
+  })
+
+  test('a code or a refresh token that comes again, once', async () => {
+    const who = { account: alex.id, client: 'app' }
+    const reused = { type: 'token.reused', ...who }
+    const first = await signIn()
+    await first.flow.redeem(first.code)
+    await told()
+    for (let i = 0; i < 2; i++) expect((await first.flow.redeem(first.code)).status).toBe(400)
+    expect((await told()).filter(({ type }) => type === 'token.reused')).toEqual([reused])
+
+    const second = await signIn()
+    const { body } = await second.flow.redeem(second.code)
+    await refresh(second.flow, body.refresh_token)
+    await told()
+    await refresh(second.flow, body.refresh_token)
+    expect(await told()).toContainEqual(reused)
+  })
+
+  test('a code that comes five times at once: what was issued and what was taken back', async () => {
+    const { flow, code } = await signIn()
+    await told()
+    const answers = await burst(5, () => flow.redeem(code))
+    const events = await told()
+    const count = (wanted: string) => events.filter(({ type }) => type === wanted).length
+    expect(count('token.issued')).toBe(answers.filter(({ status }) => status === 200).length)
+    expect(count('token.reused')).toBe(1)
+  })
+
+  test('a refusal, to a client that showed its secret or that is slowed down for guessing it', async () => {
+    const { flow } = await signIn()
+    await told()
+    await flow.redeem('no code')
+    const refused = { type: 'token.refused', account: null, client: 'app' }
+    expect(await told()).toEqual([{ ...refused, error: 'invalid_grant' }])
+    const guesser = createFlow(house, { client: { id: 'app', secret: 'wrong' } })
+    for (let i = 0; i < 15; i++) await guesser.redeem('no code')
+    const events = await told()
+    expect(events.length).toBeLessThan(15)
+    expect(events[0]).toEqual({ ...refused, error: 'invalid_client' })
+  })
+
+  test('nothing for what anybody may send: unknown clients, and public ones', async () => {
+    for (const id of ['nobody', 'page']) {
+      const flow = createFlow(house, { client: { id, secret: '' } })
+      await flow.redeem('no code', { client_id: id })
+      await fetch(`${house.url}/token`, {
+        method: 'POST',
+        body: new URLSearchParams({
+          grant_type: 'authorization_code',
+          client_id: id,
+          code: 'x',
+          redirect_uri: 'https://rp.example/cb',
+          code_verifier: flow.verifier,
+        }),
+      })
+    }
+    expect(await told()).toEqual([])
+  })
+
+  test('no token, code or id of a session is in it (LOG-02)', async () => {
+    const { flow, code } = await signIn()
+    const { body } = await flow.redeem(code)
+    const all = JSON.stringify(await house.db.selectFrom('audit_event').selectAll().execute())
+    const cookies = (await flow.jar.getCookies(house.issuer)).map(({ value }) => value)
+    for (const secret of [code, body.access_token, body.refresh_token, ...cookies])
+      expect(all).not.toContain(String(secret))
+  })
+})
