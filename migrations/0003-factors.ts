@@ -45,7 +45,6 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       id text primary key,
       account_id text not null references account on delete cascade,
       token_hash bytea not null unique,
-      previous_hash bytea unique,
       browser text not null,
       created_at timestamptz not null,
       rotated_at timestamptz not null,

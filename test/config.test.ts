@@ -40,6 +40,9 @@ describe('configuration', () => {
       issuer: 'http://localhost:3000',
       host: '127.0.0.1',
       sms: { gateways: ['outbox'], allowedCountries: '*' },
+      trustedDeviceDays: 0,
+      holdOffSeconds: 24 * 3600,
+      auditRetentionDays: 365,
     })
   })
 
@@ -90,6 +93,9 @@ describe('configuration', () => {
     [{ OTP_LENGTH: '5' }, 'OTP_LENGTH'],
     [{ TRUST_PROXY: 'true' }, 'TRUST_PROXY'],
     [{ BRAND_COLOR: 'red' }, 'BRAND_COLOR'],
+    [{ TRUSTED_DEVICE_DAYS: '31' }, 'TRUSTED_DEVICE_DAYS'],
+    [{ PHONE_HOLD_OFF_HOURS: '169' }, 'PHONE_HOLD_OFF_HOURS'],
+    [{ AUDIT_RETENTION_DAYS: '29' }, 'AUDIT_RETENTION_DAYS'],
   ])('production refuses %j', (wrong, variable) => {
     expect(Object.keys(faults({ ...PRODUCTION, ...wrong }))).toEqual([variable])
   })

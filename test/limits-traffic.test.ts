@@ -124,7 +124,15 @@ describe('a country whose texts come to nothing (THR-17)', () => {
     await traffic(50)
     sends.moveClock(WHILE)
     const one = sends.statement({})
-    const { verdicts } = await sends.burst(Array.from({ length: 12 }, () => one))
+    const { verdicts } = await sends.burst(
+      Array.from({ length: 12 }, () => one),
+      sql`
+        with mine as (
+          insert into send_pause (country, since, until, times, sends, passes)
+          values ('SE', ${sends.clock()}, ${sends.clock()}, 0, 0, 0)
+        )
+        select`,
+    )
     expect(new Set(verdicts.map(({ refused_by }) => refused_by))).toEqual(
       new Set(['country-paused']),
     )

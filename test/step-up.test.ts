@@ -4,19 +4,20 @@ import { challenge, insufficient } from '../examples/protected-api/bearer.ts'
 import { type ProtectedApi, startProtectedApi } from '../examples/protected-api/protected-api.ts'
 import { ACR, authenticationBy, PASSWORD_ALONE } from '../src/oidc/acr.ts'
 import { missingOnlySecondFactor } from '../src/oidc/assurance.ts'
-import { createFlow, type Flow } from './support/flow.ts'
-import { type House, REDIRECT_URI, startHouse } from './support/house.ts'
+import { claimsOf, createFlow, type Flow } from './support/flow.ts'
+import { type House, PHONES, REDIRECT_URI, startHouse } from './support/house.ts'
 import { now, settle, storedInteraction } from './support/interactions.ts'
 import { freePort } from './support/ports.ts'
 
 let house: House
 let api: ProtectedApi
 let config: client.Configuration
+let app: { id: string; secret: string }
 let sam: { id: string }
 
 beforeAll(async () => {
   house = await startHouse()
-  const app = await house.addClient('app', { secondFactor: 'optional' })
+  app = await house.addClient('app', { secondFactor: 'optional' })
   const resource = await house.addClient('api', {
     grants: ['client_credentials'],
     redirectUris: [],
@@ -67,7 +68,7 @@ function call(token: string, method: string, path: string): Promise<Response> {
 }
 
 /** What the API says it needs, as openid-client reads it. */
-async function challengeOf(token: string): Promise<Record<string, string | undefined>> {
+async function challengeOf(token: string): Promise<client.WWWAuthenticateChallengeParameters> {
   const error: unknown = await call(token, 'POST', '/transfers').catch((thrown) => thrown)
   if (!(error instanceof client.WWWAuthenticateChallengeError)) throw new Error('no challenge')
   expect(error.status).toBe(401)
@@ -136,6 +137,44 @@ describe('an API that wants more than a password (RFC 9470)', () => {
       expect(answer.headers.get('www-authenticate')).toBe('Bearer')
     }
     expect((await fetch(`${api.url}/elsewhere`)).status).toBe(404)
+  })
+})
+
+describe('at the pages', () => {
+  test('someone signed in with a password alone is asked for the code only (OIDC-17, OIDC-18)', async () => {
+    const kim = await house.addAccount('kim')
+    const first = createFlow(house, { client: { id: 'app', secret: '' } })
+    await first.begin()
+    await settle(house, first, { accountId: kim.id, ts: now() - 60, ...PASSWORD_ALONE })
+
+    const sent = house.gateway.messages.length
+    const flow = createFlow(house, { client: app, jar: first.jar })
+    const page = await flow.begin({ acr_values: ACR.secondFactor })
+    expect(page.html).not.toContain('current-password')
+    // Looking sends nothing (WEB-03).
+    expect(house.gateway.messages.length).toBe(sent)
+    expect((await flow.step('step-up')).status).toBe(303)
+    expect((await flow.page()).html).toContain('one-time-code')
+    const before = now()
+    const query = await flow.resume(await flow.code(house.lastCode()))
+    const claims = claimsOf((await flow.redeem(query.get('code') ?? '')).body)
+    expect(claims).toMatchObject({ sub: kim.id, ...authenticationBy('sms') })
+    expect(claims.auth_time).toBeGreaterThanOrEqual(before)
+  })
+
+  test('and for both with prompt=login, or past max_age (SES-14)', async () => {
+    const lee = await house.addAccount('lee', PHONES[1])
+    const first = createFlow(house, { client: { id: 'app', secret: '' } })
+    await first.begin()
+    await settle(house, first, { accountId: lee.id, ts: now() - 60, ...PASSWORD_ALONE })
+    for (const params of [{ prompt: 'login' }, { max_age: '30' }]) {
+      const flow = createFlow(house, { client: app, jar: first.jar })
+      const page = await flow.begin({ acr_values: ACR.secondFactor, ...params })
+      expect(page.html).toContain('current-password')
+      // What the page doesn’t offer isn’t taken either.
+      await flow.step('step-up')
+      expect((await flow.page()).html).toContain('current-password')
+    }
   })
 })
 

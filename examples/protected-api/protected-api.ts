@@ -31,7 +31,7 @@ export async function startProtectedApi(options: ProtectedApiOptions): Promise<P
 
   /** The sign-in behind a token, as the provider tells it now: a token that was revoked is found out at once. */
   async function introspect(token: string): Promise<SignIn | undefined> {
-    const answer = await client.tokenIntrospection(await provider(), token)
+    const answer = await client.tokenIntrospection(await provider(), token).catch(notOfThisKind)
     const { active, sub, acr, auth_time: authTime } = answer
     // A token that an app got for itself has nobody behind it.
     if (!active || sub === undefined) return undefined
@@ -74,6 +74,13 @@ export async function startProtectedApi(options: ProtectedApiOptions): Promise<P
       await closed
     },
   }
+}
+
+/** An ID token, say, is none that a provider can be asked about: as good as none. */
+function notOfThisKind(error: unknown): client.IntrospectionResponse {
+  if (error instanceof client.ResponseBodyError && error.error === 'unsupported_token_type')
+    return { active: false }
+  throw error
 }
 
 function json(

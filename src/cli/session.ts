@@ -1,3 +1,4 @@
+import { inCircumstances } from '../audit/circumstances.ts'
 import { type Config, readConfig, type Secrets } from '../config/config.ts'
 import { type CompleteSecrets, completeSecrets } from '../config/development-keys.ts'
 import { environment } from '../config/environment.ts'
@@ -5,6 +6,9 @@ import { type OpenDatabase, openDatabase } from '../db/client.ts'
 import { databaseClock } from '../db/clock.ts'
 import { createLog } from '../log.ts'
 import { createRooms, type Rooms } from '../rooms.ts'
+
+/** What the audit trail says of whatever is done here. */
+const CIRCUMSTANCES = { actor: 'command-line', requestId: null, address: null }
 
 export type Session = Rooms & { config: Config }
 
@@ -15,7 +19,7 @@ export async function inSession<T>(work: (session: Session) => Promise<T>): Prom
   return withDatabase(config, secrets.databaseUrl, async (database) => {
     await database.migrate()
     const rooms = await createRooms(database.db, databaseClock, config, complete)
-    return work({ ...rooms, config })
+    return inCircumstances(CIRCUMSTANCES, () => work({ ...rooms, config }))
   })
 }
 

@@ -27,10 +27,3 @@ const METHODS: Record<Factor, readonly string[]> = {
 export function authenticationBy(factor: Factor): Authentication {
   return { acr: ACR.secondFactor, amr: ['pwd', ...METHODS[factor], 'mfa'] }
 }
-
-export const PASSWORD_AND_TEXTED_CODE = authenticationBy('sms')
-
-/** Whether a request's `acr_values` (a list separated by spaces) begin with the second factor's level. */
-export function asksForSecondFactor(acrValues: unknown): boolean {
-  return typeof acrValues === 'string' && acrValues.split(' ')[0] === ACR.secondFactor
-}

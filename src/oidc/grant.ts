@@ -37,6 +37,7 @@ export function grantClaims(
   scope: string | undefined,
   claims: Iterable<string>,
 ): void {
+  forgive(grant, scope)
   const { allowed, refused } = partClaims(scope, claims)
   grant.addOIDCClaims(allowed)
   grant.rejectOIDCClaims(refused)

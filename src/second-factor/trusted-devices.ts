@@ -6,6 +6,7 @@ import { hashToken } from '../crypto/keys.ts'
 import { type Clock, later } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
+import { isLocked } from './challenge-parts.ts'
 import { holding } from './hold.ts'
 
 export type TrustedDevices = ReturnType<typeof createTrustedDevices>
@@ -53,6 +54,10 @@ export function createTrustedDevices({ db, clock, onChange, days }: Dependencies
 
   const isAlive = (): RawBuilder<boolean> => sql`(expires_at > ${clock()}
     and created_at > ${later(clock, -lifeSeconds)} and rotated_at > ${later(clock, -IDLE_SECONDS)})`
+
+  /** An account that takes no codes just now isn't entered without one either (TRD-08). */
+  const mayEnter = (): RawBuilder<boolean> => sql`not exists (
+    select from second_factor s where s.account_id = trusted_device.account_id and ${isLocked(clock())})`
 
   const ended = (source: RawBuilder<unknown>) =>
     auditEntry(
@@ -126,6 +131,7 @@ export function createTrustedDevices({ db, clock, onChange, days }: Dependencies
         .where('account_id', '=', accountId)
         .where('token_hash', '=', hashOf(token))
         .where(isAlive())
+        .where(mayEnter())
         .executeTakeFirst()
       return row !== undefined
     },
@@ -141,13 +147,13 @@ export function createTrustedDevices({ db, clock, onChange, days }: Dependencies
       const { rows } = await retrying(() =>
         sql<{ used: boolean; copied: boolean }>`
           with held as (
-            select id, account_id, token_hash = ${hashOf(token)} as newest,
+            select id, account_id, token_hash = ${hashOf(token)} as newest, ${mayEnter()} as may_enter,
               rotated_at > ${later(clock, -GRACE_SECONDS)} as just_used
             from trusted_device where id = ${id} and account_id = ${accountId} and ${isAlive()} for update
           ),
           rotated as (
             update trusted_device d set token_hash = ${hashOf(next)}, rotated_at = ${clock()}
-            from held where d.id = held.id and held.newest
+            from held where d.id = held.id and held.newest and held.may_enter
             returning d.id, d.account_id
           ),
           used as (${auditEntry(

@@ -51,11 +51,11 @@ describe.concurrent('account create', { timeout: 90_000 }, () => {
     let made = 0
     const eight = (input: string) => cli([...args, `n${++made}`], input)
     const [exact, oneNewline, twoNewlines, spaces, crlf] = await Promise.all([
-      eight('1234567\n'),
-      eight('12345678\n'),
-      eight('1234567\n\n'),
-      eight('   1234 \n'),
-      eight('1234567\r\n'),
+      eight('k3mf9wq\n'),
+      eight('k3mf9wqa\n'),
+      eight('k3mf9wq\n\n'),
+      eight('   k3m9 \n'),
+      eight('k3mf9wq\r\n'),
     ])
     expect(exact).toMatchObject({ code: 1, err: expect.stringContaining('8 to 256') })
     expect([oneNewline.code, twoNewlines.code, spaces.code, crlf.code]).toEqual([0, 0, 0, 1])
@@ -68,15 +68,19 @@ describe.concurrent('account create', { timeout: 90_000 }, () => {
       cli(args, 'x'.repeat(257)),
       cli(args, 'x'.repeat(100_000)),
       cli(args, ''),
+      cli(args, 'P@ssw0rd'),
+      cli(args, 'bad-2024'),
       cli(args, Buffer.from([0xff, 0xfe, 1, 2, 3, 4, 5, 6, 7, 8])),
       cli([...args, '--email', 'not an address'], PASSWORD),
       cli([...args, '--phone', '+19005551234'], PASSWORD),
     ])
     const sentences = [
-      'A password has from 8 to 256 characters.\n',
-      'A password has from 8 to 256 characters.\n',
-      'A password has from 8 to 256 characters.\n',
-      'A password has from 8 to 256 characters.\n',
+      'A password has from 8 to 256 characters; this one is too short.\n',
+      'A password has from 8 to 256 characters; this one is too long.\n',
+      'A password has from 8 to 256 characters; this one is too long.\n',
+      'A password has from 8 to 256 characters; this one is too short.\n',
+      expect.stringContaining('on the lists of those that were stolen'),
+      expect.stringContaining('made of your name'),
       'The password on standard input is not UTF-8 text.\n',
       '"not an address" is not an e-mail address.\n',
       "+19005551234 can't receive texts (landline, premium or special number).\n",

@@ -146,7 +146,7 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
     }
   })
 
-  test('asks each gateway, and fails where it does not answer in time', async () => {
+  test('asks each gateway and the mail server, and fails where one does not answer in time', async () => {
     const port = await freePort()
     const server = createServer(() => {})
     await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
@@ -158,12 +158,16 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
         TEXTBEE_WEBHOOK_SECRET: randomKey(),
         TEXTBEE_BASE_URL: `http://127.0.0.1:${port}/api/v1`,
         TEXTBEE_TIMEOUT_MS: '300',
+        SMTP_URL: `smtp://127.0.0.1:${await freePort()}`,
+        MAIL_FROM: 'login@example.com',
       })
       expect(code).toBe(1)
       expect(find('gateway textbee')).toMatchObject({
         status: 'failed',
         detail: expect.stringContaining('time-out'),
       })
+      const detail = expect.stringMatching(/ECONNREFUSED.*SMTP_URL/)
+      expect(find('mail')).toMatchObject({ status: 'failed', detail })
     } finally {
       server.closeAllConnections()
       server.close()

@@ -66,13 +66,13 @@ describe('usage', () => {
       const [none, wrong, half, help] = await Promise.all([
         place.cli([]),
         place.cli(['client', 'show', '--json']),
-        place.cli(['account', 'create', '--username', 'u', '--json'], 'a good password'),
+        place.cli(['account', 'create', '--username', 'u', '--ask-password'], 'a good password'),
         place.cli(['--help']),
       ])
       expect(none).toMatchObject({ code: 2, out: '' })
       expect(wrong).toMatchObject({ code: 2, out: '' })
       expect(half).toMatchObject({ code: 2, out: '' })
-      expect(half.err).toMatch(/a password must be given: pass --password-stdin/)
+      expect(half.err).toMatch(/--ask-password needs a terminal/)
       expect(help).toMatchObject({ code: 0, err: '' })
     } finally {
       place.remove()
@@ -83,6 +83,11 @@ describe('usage', () => {
     'account create',
     'account list',
     'account show',
+    'account invite',
+    'account disable',
+    'account enable',
+    'account unlock',
+    'account delete',
     'phone add',
     'phone list',
     'phone remove',

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { sql } from 'kysely'
-import { Client } from 'pg'
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import { Client, Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { inCircumstances } from '../../src/audit/circumstances.ts'
 import { createVault } from '../../src/crypto/vault.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import type { Database, Db } from '../../src/db/schema.ts'
 import { createLanguages, loadCatalogues } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
 import { createTextbee } from '../../src/messaging/gateways/textbee.ts'
@@ -36,12 +37,16 @@ let accounts = 0
 const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${offset}))`
 
 let database: TestDatabase
+/** What the instances use: like the real one, it waits for nobody's lock for long. */
+let impatient: Db
 let smtp: FakeSmtp
 let textbee: FakeTextbee
 const logged: string[] = []
 
 beforeAll(async () => {
   database = await createTestDatabase()
+  const pool = new Pool({ connectionString: database.url, max: 5, lock_timeout: 2000 })
+  impatient = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   smtp = await startFakeSmtp()
   textbee = await startFakeTextbee()
 })
@@ -57,6 +62,7 @@ afterAll(async () => {
   for (const mailer of mailers) mailer.close()
   await smtp.close()
   await textbee.close()
+  await impatient.destroy()
   await database.destroy()
 })
 
@@ -64,7 +70,7 @@ const mailers: Mailer[] = []
 
 /** One instance of the provider, as far as notices go. */
 function createInstance(smtpUrl: string | undefined = smtp.url, timeoutMs = 5000) {
-  const { db } = database
+  const db = impatient
   const log = createLog('trace', false, { write: (line) => void logged.push(line) })
   const mailer = createMailer({
     settings: {

@@ -1,7 +1,9 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   createTrustedDevices,
+  type Recognition,
   type TrustedDevices,
 } from '../../src/second-factor/trusted-devices.ts'
 import { dump, writings } from '../support/dump.ts'
@@ -56,6 +58,13 @@ async function later<T>(seconds: number, work: () => Promise<T>): Promise<T> {
   } finally {
     factors.moveClock(-seconds)
   }
+}
+
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*)::int as n from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(factors.db)
+  return rows[0]?.n ?? 0
 }
 
 const listed = async (accountId: string) => (await devices.list(accountId)).length
@@ -124,6 +133,26 @@ describe('a remembered browser', () => {
   })
 })
 
+test.each([
+  ['locked', sql`locked_until = ${'2100-01-01'}::timestamptz`],
+  ['disabled', sql`disabled_at = now()`],
+])(
+  'an account whose codes are %s isn’t entered by a remembered browser either (TRD-08)',
+  async (_, state) => {
+    const { id, token } = await remembered()
+    await sql`update second_factor set ${state} where account_id = ${id}`.execute(factors.db)
+    expect(await devices.isTrusted(token, id)).toBe(false)
+    expect(await devices.recognise(token, id)).toEqual(UNKNOWN)
+    expect(await listed(id)).toBe(1)
+    await sql`
+    update second_factor set locked_until = null, disabled_at = null where account_id = ${id}`.execute(
+      factors.db,
+    )
+    expect(await devices.isTrusted(token, id)).toBe(true)
+    await use(token, id)
+  },
+)
+
 describe('a remembered browser is forgotten', () => {
   test('after its days, however much it is used (TRD-02)', async () => {
     let { id, token } = await remembered()
@@ -142,6 +171,13 @@ describe('a remembered browser is forgotten', () => {
       expect(await devices.isTrusted(token, id)).toBe(false)
       expect(await devices.recognise(token, id)).toEqual(UNKNOWN)
     })
+  })
+
+  test('after the days it was remembered for, even if more are configured since', async () => {
+    const { id } = await remembered()
+    const token = (await withDays(5).trust(id, FIREFOX)) ?? ''
+    expect(await later(4 * DAY, () => devices.isTrusted(token, id))).toBe(true)
+    expect(await later(5 * DAY, () => devices.isTrusted(token, id))).toBe(false)
   })
 
   test('when fewer days are configured than have passed, or none (TRD-03)', async () => {
@@ -206,6 +242,18 @@ describe('a token that was used already', () => {
     expect(await factors.eventsOf(id)).toEqual(['trusted-browser.added', 'trusted-browser.used'])
     for (const recognition of seen)
       if (recognition.outcome === 'trusted') await use(recognition.token, id)
+  })
+
+  test('is good for one even of those that were held up at the same lock', async () => {
+    const { id, token } = await remembered()
+    let recognitions: Promise<Recognition[]> | undefined
+    await factors.db.transaction().execute(async (trx) => {
+      await trx.selectFrom('trusted_device').select('id').forUpdate().execute()
+      recognitions = burst(3, () => devices.recognise(token, id))
+      while ((await waitingForLocks()) < 3) await pause(10)
+    })
+    const seen = (await recognitions) ?? []
+    expect(seen.map(({ outcome }) => outcome).sort()).toEqual(['trusted', 'unknown', 'unknown'])
   })
 
   test('later is a copy: the browser is forgotten and its owner told, once (TRD-07)', async () => {

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Browser, chromium } from 'playwright-core'
 
-const MODULES = join(import.meta.dirname, '../../node_modules')
+/** Where it really is: a linked one may be linked from elsewhere tomorrow, and the path is kept in a file. */
+const MODULES = realpathSync(join(import.meta.dirname, '../../node_modules'))
 
 /** Runs with TMPDIR pointing at a fresh directory, because the package unpacks there and nowhere else. */
 const UNPACK = `import chromium from '@sparticuz/chromium'\nawait chromium.executablePath()`

@@ -64,6 +64,10 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
         SMS_LIMIT_PHONE_HOUR: '1000',
         SMS_LIMIT_IP_HOUR: '100000',
         SMS_LIMIT_GLOBAL_HOUR: '100000',
+        SMS_LIMIT_PHONE_DAY: '1000',
+        SMS_LIMIT_PREFIX_HOUR: '100000',
+        SMS_LIMIT_GLOBAL_DAY: '100000',
+        SMS_LIMIT_UNANSWERED: '1000',
         ...env,
       }
   const { config, secrets } = readConfig(variables)
@@ -131,8 +135,8 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
 
     /** The code in the last text a number got. */
     lastCode(phone: string = PHONES[0]): string {
-      const text = gateway.messages.findLast(({ to }) => to === phone)?.text
-      const code = text && /#(\d+)$/.exec(text)?.[1]
+      const texts = gateway.messages.filter(({ to }) => to === phone).map(({ text }) => text)
+      const code = texts.flatMap((text) => /#(\d+)$/.exec(text)?.[1] ?? []).at(-1)
       if (!code) throw new Error(`no code was sent to ${phone}`)
       return code
     },

@@ -1,6 +1,6 @@
 import type { Authentication } from '../../src/oidc/acr.ts'
 import { createSealedRecords, recordKey } from '../../src/oidc/sealed-records.ts'
-import type { Flow } from './flow.ts'
+import type { Answer, Flow } from './flow.ts'
 import type { House } from './house.ts'
 
 /** The interaction a flow stands in, as it is stored. */
@@ -18,12 +18,15 @@ export async function storedInteraction(house: House, flow: Flow) {
   return { key, sealed, payload, prompt, returnTo }
 }
 
-/** Ends an interaction with what the pages would have found out, whatever they look like. */
-export async function settle(
+/**
+ * Ends an interaction with what the pages would have found out, whatever they look like.
+ * @returns what the provider answers to that
+ */
+export async function conclude(
   house: House,
   flow: Flow,
   { accountId, ts, ...how }: Authentication & { accountId: string; ts: number },
-): Promise<URLSearchParams> {
+): Promise<Answer> {
   const { key, sealed, payload, returnTo } = await storedInteraction(house, flow)
   const result = { login: { accountId, ts, ...how } }
   const pending = { key, model: 'Interaction', expiresIn: undefined, givenIn: undefined }
@@ -33,7 +36,16 @@ export async function settle(
     .set({ payload: columns.payload })
     .where('key', '=', key)
     .execute()
-  return flow.resume(await flow.request(returnTo))
+  return flow.request(returnTo)
+}
+
+/** The same, and all the way back to the app. */
+export async function settle(
+  house: House,
+  flow: Flow,
+  login: Parameters<typeof conclude>[2],
+): Promise<URLSearchParams> {
+  return flow.resume(await conclude(house, flow, login))
 }
 
 export function now(): number {

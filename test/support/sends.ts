@@ -1,5 +1,6 @@
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import { Pool } from 'pg'
+import { vi } from 'vitest'
 import type { Clock } from '../../src/db/clock.ts'
 import { retrying } from '../../src/db/faults.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
@@ -92,26 +93,31 @@ export async function startSends() {
       return all
     },
 
-    /** All at once, over two pools as two instances have them; each is tried again after a deadlock. */
+    /**
+     * All at once, over two pools as two instances have them; each is tried again after a deadlock. The first of
+     * them are held up until they all have begun, so that none knows of another's send.
+     * @param lock takes what they wait for; the accounts, unless it is said
+     */
     async burst(
       statements: ReadonlyArray<RawBuilder<GrantVerdict>>,
+      lock: RawBuilder<unknown> = sql`select from second_factor for update`,
     ): Promise<{ verdicts: GrantVerdict[]; deadlocks: number }> {
-      const second: Db = new Kysely<Database>({
-        dialect: new PostgresDialect({
-          pool: new Pool({ connectionString: database.url, max: 5 }),
-        }),
-      })
+      const pools = [connect(database.url), connect(database.url)]
       let tries = 0
-      const answers = await Promise.all(
-        statements.map((statement, index) =>
+      const answers = await db.transaction().execute(async (trx) => {
+        await lock.execute(trx)
+        const all = statements.map((statement, index) =>
           retrying(() => {
             tries++
-            return statement.execute(index % 2 ? second : db)
+            return statement.execute(pools[index % pools.length] ?? db)
           }),
-        ),
-      )
-      await second.destroy()
-      return { verdicts: answers.flatMap(({ rows }) => rows), deadlocks: tries - statements.length }
+        )
+        await vi.waitUntil(async () => (await held(trx)) === pools.length * CONNECTIONS, 20_000)
+        return { all }
+      })
+      const done = await Promise.all(answers.all)
+      await Promise.all(pools.map((pool) => pool.destroy()))
+      return { verdicts: done.flatMap(({ rows }) => rows), deadlocks: tries - statements.length }
     },
 
     /** Details of every event of a type, oldest first. */
@@ -138,4 +144,23 @@ export async function startSends() {
     stop: () => database.destroy(),
   }
   return sends
+}
+
+/** Connections of one instance, and so the statements it can have under way. */
+const CONNECTIONS = 5
+
+function connect(url: string): Db {
+  return new Kysely<Database>({
+    dialect: new PostgresDialect({
+      pool: new Pool({ connectionString: url, max: CONNECTIONS }),
+    }),
+  })
+}
+
+/** How many statements wait for a lock. */
+async function held(db: Db): Promise<number> {
+  const { rows } = await sql<{ held: number }>`
+    select count(*)::int as held from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+  return rows[0]?.held ?? 0
 }

@@ -65,8 +65,6 @@ export interface TrustedDeviceTable {
   id: string
   account_id: string
   token_hash: Buffer
-  /** of the token before: whoever still shows it has a copy */
-  previous_hash: Buffer | null
   /** as in "Firefox on Windows" */
   browser: string
   created_at: Date

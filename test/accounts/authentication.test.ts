@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createAccounts } from '../../src/accounts/accounts.ts'
+import { createLinks } from '../../src/accounts/links.ts'
+import { createPasswordQuality } from '../../src/accounts/password-quality.ts'
+import { createPasswords } from '../../src/accounts/passwords.ts'
+import { createThrottle } from '../../src/accounts/throttle.ts'
+import type { SecurityChange } from '../../src/audit/change.ts'
+import { createFingerprints } from '../../src/crypto/fingerprints.ts'
+import type { Clock } from '../../src/db/clock.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { burst } from '../support/flow.ts'
+import { PASSWORD } from '../support/house.ts'
+
+const WRONG = 'not the password at all'
+const TRIES = 10
+
+let database: TestDatabase
+let accounts: ReturnType<typeof createAccounts>
+const changes: SecurityChange[] = []
+let seconds = 0
+const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${seconds}))`
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  const { db } = database
+  accounts = createAccounts({
+    db,
+    clock,
+    // As cheap as it gets: what is tested is what stands around it.
+    passwords: createPasswords({ memoryCost: 8, timeCost: 1, parallelism: 1 }),
+    quality: createPasswordQuality({ brand: 'Sallyport' }),
+    throttle: createThrottle({ db, clock }),
+    fingerprint: createFingerprints(randomBytes(32)),
+    links: createLinks({ db, clock }),
+    onChange: async (_on, change) => {
+      changes.push(change)
+    },
+  })
+})
+afterAll(() => database.destroy())
+
+async function tryPassword(name: string, password: string, language?: string) {
+  const attempt = await accounts.authenticate(name, password)
+  await attempt.conclude(attempt.account !== undefined, language)
+  return attempt.account !== undefined
+}
+
+let seen = 0
+/** The events since it was last asked. */
+async function newEvents() {
+  const rows = await database.db
+    .selectFrom('audit_event')
+    .select([sql<number>`id::int`.as('id'), 'type', 'account_id', 'detail'])
+    .where('id', '>', String(seen))
+    .orderBy('id')
+    .execute()
+  seen = rows.at(-1)?.id ?? seen
+  return rows.map(({ type, account_id, detail }) => [type, account_id, detail])
+}
+
+describe('a try at the login page', () => {
+  test('is recorded: right, wrong, and for nobody without a name', async () => {
+    const { id } = await accounts.create({ username: 'anna', password: PASSWORD })
+    expect(await newEvents()).toEqual([['account.created', id, {}]])
+    await tryPassword('anna', WRONG)
+    await tryPassword('nobody-at-all', WRONG)
+    await tryPassword('Anna', PASSWORD)
+    expect(await newEvents()).toEqual([
+      ['password.wrong', id, {}],
+      ['password.wrong', null, {}],
+      ['password.right', id, {}],
+    ])
+  })
+
+  test('that was right but may not go on is not called wrong', async () => {
+    const { id } = await accounts.create({ username: 'held', password: PASSWORD })
+    await newEvents()
+    const { conclude } = await accounts.authenticate('held', PASSWORD)
+    await conclude(false)
+    expect(await newEvents()).toEqual([['password.right', id, { refused: true }]])
+  })
+
+  test.each(['known', 'unknown'])(
+    'tells once that a name is locked, and leaves no trace while it is: %s',
+    async (name) => {
+      const made =
+        name === 'known' ? await accounts.create({ username: name, password: PASSWORD }) : null
+      const id = made?.id ?? null
+      await newEvents()
+      for (let i = 0; i < TRIES + 5; i++) await tryPassword(name, WRONG)
+      const wrong = Array.from({ length: TRIES }, () => ['password.wrong', id, {}])
+      const events = await newEvents()
+      expect(events.toSorted()).toEqual([...wrong, ['password.locked', id, {}]].toSorted())
+      seconds += 61
+      await tryPassword(name, WRONG)
+      expect((await newEvents()).map(([type]) => type).toSorted()).toEqual([
+        'password.locked',
+        'password.wrong',
+      ])
+    },
+  )
+
+  test('tells once of a lock that many at once brought about', async () => {
+    await accounts.create({ username: 'burst', password: PASSWORD })
+    await newEvents()
+    await burst(30, () => tryPassword('burst', WRONG))
+    const types = (await newEvents()).map(([type]) => type)
+    expect(types.filter((type) => type === 'password.locked')).toHaveLength(1)
+    expect(types.filter((type) => type === 'password.wrong')).toHaveLength(TRIES)
+  })
+
+  test('that is right as the last one before the lock tells of none', async () => {
+    const { id } = await accounts.create({ username: 'close', password: PASSWORD })
+    await newEvents()
+    for (let i = 0; i < TRIES - 1; i++) await tryPassword('close', WRONG)
+    expect(await tryPassword('close', PASSWORD)).toBe(true)
+    const types = (await newEvents()).map(([type]) => type)
+    expect(types).not.toContain('password.locked')
+    expect(types.at(-1)).toBe('password.right')
+    expect(await tryPassword('close', PASSWORD)).toBe(true)
+    await accounts.unlockName('CLOSE')
+    expect((await newEvents()).at(-1)).toEqual(['account.unlocked', id, {}])
+  })
+
+  test('keeps the language of the pages, when there is one', async () => {
+    const { id } = await accounts.create({ username: 'polyglot', password: PASSWORD })
+    const language = async () => {
+      const row = await database.db
+        .selectFrom('account')
+        .select('language')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow()
+      return row.language
+    }
+    await tryPassword('polyglot', PASSWORD)
+    expect(await language()).toBeNull()
+    await tryPassword('polyglot', PASSWORD, 'da')
+    expect(await language()).toBe('da')
+    await tryPassword('polyglot', WRONG, 'fr')
+    await tryPassword('polyglot', PASSWORD)
+    expect(await language()).toBe('da')
+  })
+})
+
+describe('what is done to an account', () => {
+  test('is told of once, in its transaction', async () => {
+    const { id } = await accounts.create({ username: 'state', password: PASSWORD })
+    changes.length = 0
+    expect(await burst(3, () => accounts.disable(id))).toEqual(expect.arrayContaining([true]))
+    expect(changes).toEqual([{ type: 'account.disabled', accountId: id }])
+    expect(await tryPassword('state', PASSWORD)).toBe(false)
+    await newEvents()
+    expect(await accounts.enable(id)).toBe(true)
+    expect(await accounts.enable(id)).toBe(false)
+    expect(await newEvents()).toEqual([['account.enabled', id, {}]])
+    expect(await tryPassword('state', PASSWORD)).toBe(true)
+    expect(await accounts.remove(id)).toBe(true)
+    expect(await accounts.remove(id)).toBe(false)
+    expect(changes.at(-1)).toEqual({ type: 'account.deleted', accountId: id })
+    expect(changes).toHaveLength(2)
+  })
+
+  test('a password is changed, or said to be weak; nobody’s is nobody’s', async () => {
+    const { id } = await accounts.create({ username: 'changer', password: PASSWORD })
+    changes.length = 0
+    const how = { how: 'changed', sessionUid: 'a session' } as const
+    expect(await accounts.setPassword(id, 'changer1', how)).toMatchObject({ fault: 'about-you' })
+    expect(changes).toEqual([])
+    expect(await tryPassword('changer', PASSWORD)).toBe(true)
+    expect(await accounts.setPassword(id, 'seven purple tractors', how)).toMatchObject({ ok: true })
+    expect(changes).toEqual([{ type: 'password.changed', accountId: id, sessionUid: 'a session' }])
+    expect(await tryPassword('changer', PASSWORD)).toBe(false)
+    expect(await tryPassword('changer', 'seven purple tractors')).toBe(true)
+    await accounts.disable(id)
+    for (const whose of [id, 'no such id'])
+      await expect(accounts.setPassword(whose, PASSWORD, how)).rejects.toThrow('no such account')
+  })
+})
