@@ -165,6 +165,7 @@ async function assemble(
     handle: provider.callback(),
     async close() {
       housekeeping.stop()
+      await hosted.idle()
       await delivery.close()
       await database.close()
     },

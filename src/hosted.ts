@@ -13,8 +13,11 @@ import type { BrowserCookie } from './web/browser-cookie.ts'
 import { createChallengeSteps } from './web/challenge.ts'
 import { createConsent } from './web/consent.ts'
 import { createEnrolment } from './web/enrolment.ts'
+import { createForgotten } from './web/forgotten.ts'
 import { createInteraction } from './web/interaction.ts'
+import { addLinks } from './web/links.ts'
 import { createLogin } from './web/login.ts'
+import { createPageForms } from './web/page-forms.ts'
 import type { Pages } from './web/pages.ts'
 import { createSecondDoor } from './web/second-door.ts'
 import { createSignIn } from './web/sign-in.ts'
@@ -50,6 +53,12 @@ export function createHosted(deps: Dependencies) {
   const challenges = createChallenges({ ...parts, brand: config.brand.name, host: hostname })
   const guesses = createGuesses(parts)
 
+  const forms = createPageForms({
+    issuer: config.issuer,
+    cookieKeys: secrets.cookieKeys,
+    browsers,
+  })
+  const forgotten = createForgotten({ ...rooms, pages, forms, log })
   const visitors = createVisitors({ provider, cookieKeys: secrets.cookieKeys, browsers })
   const signIn = createSignIn({ provider, units })
   const steps = createSteps({
@@ -58,7 +67,7 @@ export function createHosted(deps: Dependencies) {
     codeLength: config.otp.length,
     host: hostname,
     rememberDays: config.trustedDeviceDays,
-    forgottenUrl: rooms.linkMails.canMail ? '/password/forgotten' : null,
+    forgottenUrl: forgotten.url,
   })
   const door = { ...rooms, challenges, guesses, signIn, visitors, steps, pages, trustedCookie }
   const consent = createConsent({ ...door, provider })
@@ -75,7 +84,10 @@ export function createHosted(deps: Dependencies) {
     selfEnrolment: config.selfEnrolment,
   })
   const code = createChallengeSteps({ ...door, enrolment, codeLength: config.otp.length })
-  const sections: Array<(router: Router) => void> = []
+  const sections: Array<(router: Router) => void> = [
+    forgotten.addTo,
+    (router) => addLinks(router, { ...rooms, pages, forms }),
+  ]
 
   return {
     visitors,
@@ -99,5 +111,7 @@ export function createHosted(deps: Dependencies) {
       restart: interaction.restart,
     },
     sections,
+    /** resolves when nothing goes on behind an answer any more */
+    idle: forgotten.idle,
   }
 }

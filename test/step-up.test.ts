@@ -162,6 +162,21 @@ describe('at the pages', () => {
     expect(claims.auth_time).toBeGreaterThanOrEqual(before)
   })
 
+  test('someone who has none sets one up, and the session goes on, raised', async () => {
+    const mo = await house.addAccount('mo', null)
+    const first = createFlow(house, { client: { id: 'app', secret: '' } })
+    await first.begin()
+    await settle(house, first, { accountId: mo.id, ts: now() - 60, ...PASSWORD_ALONE })
+    const flow = createFlow(house, { client: app, jar: first.jar })
+    await flow.begin({ acr_values: ACR.secondFactor })
+    await flow.step('step-up')
+    await flow.step('enrol-phone', { number: PHONES[2] })
+    expect((await flow.code(house.lastCode(PHONES[2]))).status).toBeLessThan(400)
+    const query = await flow.resume(await flow.step('enrol-finish'))
+    const { body } = await flow.redeem(query.get('code') ?? '')
+    expect(claimsOf(body)).toMatchObject({ sub: mo.id, ...authenticationBy('sms') })
+  })
+
   test('and for both with prompt=login, or past max_age (SES-14)', async () => {
     const lee = await house.addAccount('lee', PHONES[1])
     const first = createFlow(house, { client: { id: 'app', secret: '' } })

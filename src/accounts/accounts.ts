@@ -99,14 +99,18 @@ export function createAccounts(deps: Dependencies) {
 
     /** @returns false when it wasn't disabled */
     async enable(id: string): Promise<boolean> {
-      const { rows } = await sql`
-        with enabled as (
-          update account set disabled_at = null where id = ${id} and disabled_at is not null returning id
-        )
-        ${auditEntry(clock, { type: 'account.enabled', accountId: id }, sql`from enabled`)}`.execute(
-        db,
-      )
-      return rows.length > 0
+      return db.transaction().execute(async (trx) => {
+        const row = await trx
+          .updateTable('account')
+          .set({ disabled_at: null })
+          .where('id', '=', id)
+          .where('disabled_at', 'is not', null)
+          .returning('id')
+          .executeTakeFirst()
+        // What was begun in the moment it was disabled doesn't come back (ADM-19).
+        if (row) await onChange(trx, { type: 'account.enabled', accountId: id })
+        return row !== undefined
+      })
     },
 
     /** Deletes an account and all that is its own. @returns false when it is gone already */

@@ -6,6 +6,7 @@ export type ChangeType = Extract<
   EventType,
   | 'account.deleted'
   | 'account.disabled'
+  | 'account.enabled'
   | 'authenticator.added'
   | 'authenticator.removed'
   | 'backup-code.used'

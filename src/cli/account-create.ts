@@ -7,7 +7,7 @@ import type { Phone } from '../second-factor/phones.ts'
 import { explain } from './explain.ts'
 import { type Outcome, perform, record } from './output.ts'
 import { askPassword, readPassword } from './password.ts'
-import { describePhone, findAccount, parsePhone } from './people.ts'
+import { describePhone, findAccount, parsePhone, phoneAsJson } from './people.ts'
 import { inSession, type Session } from './session.ts'
 
 interface CreateOptions {
@@ -82,7 +82,7 @@ async function createAccount(
   const phones = phone ? [await addPhone(session, account, phone, !!options.phoneVerified)] : []
   const made = { id: account.id, username: account.username, phones }
   if (password === undefined) return invited(made, account, session)
-  return { json: made, text: describe(made) }
+  return { json: asJson(made), text: describe(made) }
 }
 
 interface Made {
@@ -96,10 +96,14 @@ async function invited(made: Made, account: Account, { linkMails }: Session): Pr
   const mailed =
     account.email !== null && linkMails.canMail ? ` It is also mailed to ${account.email}.` : ''
   return {
-    json: { ...made, invitation },
+    json: { ...asJson(made), invitation },
     text: `${describe(made)}\n\nThe link to choose a password; it works once, for 7 days:\n${invitation}`,
     note: `Whoever has the link can choose the password: hand it to nobody else.${mailed}`,
   }
+}
+
+function asJson({ phones, ...made }: Made) {
+  return { ...made, ...(phones && { phones: phones.map(phoneAsJson) }) }
 }
 
 function describe({ id, username, phones }: Made): string {

@@ -38,6 +38,22 @@ export function addAccountStateCommands(noun: Command): void {
     }),
   )
 
+  const reset = noun
+    .command('reset-second-factor')
+    .description('take away phones, authenticator app and backup codes; the person adds new ones')
+    .argument('<username>')
+    .option('--reason <reason>', 'kept in the audit trail', 'not given')
+  perform(
+    reset,
+    'account reset-second-factor anna --reason "phone lost, identity checked by phone call"',
+    (username: string, { reason }: { reason: string }) =>
+      inSession(async (session) => {
+        const { id } = await findAccount(session.accounts, username)
+        await session.phoneChanges.reset(id, reason)
+        return asItIs(session, username)
+      }),
+  )
+
   const unlock = noun
     .command('unlock')
     .description('take passwords and codes again, after too many wrong ones')

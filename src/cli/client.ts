@@ -17,6 +17,7 @@ interface CreateOptions {
   secondFactor?: 'required' | 'optional'
   grant?: Array<(typeof GRANTS)[number]>
   scope?: Array<(typeof SCOPES)[number]>
+  introspects?: string[]
 }
 
 export function addClientCommands(program: Command): void {
@@ -39,6 +40,7 @@ export function addClientCommands(program: Command): void {
     )
     .option('--grant <grants...>', `of ${GRANTS.join(', ')}; else the first`, listOf(GRANTS))
     .option('--scope <scopes...>', `of ${SCOPES.join(', ')}; else all`, listOf(SCOPES))
+    .option('--introspects <client-id...>', 'an API: apps whose access tokens it may ask about')
   perform(
     create,
     'client create --id shop --name "The shop" --redirect-uri https://shop.example.com/callback',
@@ -54,6 +56,7 @@ export function addClientCommands(program: Command): void {
           secondFactor: options.secondFactor,
           grants: options.grant,
           scope: options.scope,
+          introspects: options.introspects,
         })
         return created(id, secret)
       }),

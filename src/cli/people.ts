@@ -31,6 +31,11 @@ export function phoneRefusal(text: string, fault: PhoneFault, allCountries: bool
   return new Refusal('phone', 400, `${text} ${words[fault]}.`)
 }
 
+/** A phone as programs read it. */
+export function phoneAsJson({ id, number, verified, primary }: Phone) {
+  return { id, number, verified, primary }
+}
+
 /** A phone in one line, its number in full: this is an admin's tool. */
 export function describePhone({ number, verified, primary }: Phone): string {
   return `${number} (${verified ? 'verified' : 'not verified'}${primary ? ', primary' : ''})`

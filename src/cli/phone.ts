@@ -3,7 +3,7 @@ import { Refusal } from '../errors.ts'
 import { parsePhoneNumber } from '../phone-number.ts'
 import type { Phone } from '../second-factor/phones.ts'
 import { type Outcome, perform, table, yesOrNo } from './output.ts'
-import { describePhone, findAccount, parsePhone, phoneRefusal } from './people.ts'
+import { describePhone, findAccount, parsePhone, phoneAsJson, phoneRefusal } from './people.ts'
 import { inSession } from './session.ts'
 
 export function addPhoneCommands(program: Command): void {
@@ -22,7 +22,8 @@ export function addPhoneCommands(program: Command): void {
       inSession(async ({ accounts, phones, config }) => {
         const number = parsePhone(text, config)
         const account = await findAccount(accounts, username)
-        return one('Added', await phones.add(account.id, number, verified))
+        const { shared, ...phone } = await phones.add(account.id, number, verified)
+        return { ...one('Added', phone), ...(shared && { note: 'Another account has it too.' }) }
       }),
   )
 
@@ -34,7 +35,7 @@ export function addPhoneCommands(program: Command): void {
     inSession(async ({ accounts, phones }) => {
       const account = await findAccount(accounts, username)
       const found = await phones.list(account.id)
-      return { json: found, text: found.length > 0 ? listed(found) : 'No phones.' }
+      return { json: found.map(phoneAsJson), text: found.length > 0 ? listed(found) : 'No phones.' }
     }),
   )
 
@@ -68,7 +69,7 @@ function pick(held: Phone[], text: string, defaultCountry: string | undefined): 
 }
 
 function one(done: string, phone: Phone): Outcome {
-  return { json: phone, text: `${done}: ${describePhone(phone)}` }
+  return { json: phoneAsJson(phone), text: `${done}: ${describePhone(phone)}` }
 }
 
 function listed(phones: Phone[]): string {

@@ -4,6 +4,7 @@ import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
+import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
 
@@ -28,6 +29,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addBackupCodeCommands(program)
   addClientCommands(program)
   addAuditCommands(program)
+  addLimitCommands(program)
   addMigrate(program)
   addDoctor(program)
   return program

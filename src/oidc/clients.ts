@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Vault } from '../crypto/vault.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { isBuiltIn } from './built-in.ts'
 import { assertSensible, isNative, type NewClient, newClient } from './new-client.ts'
 
 export { type NewClient, newClient }
@@ -52,6 +53,14 @@ const storedMetadata = z.object({
   introspects: z.array(z.string()).default([]),
 })
 
+/** A client that is part of Sallyport. */
+interface BuiltInClient {
+  id: string
+  name: string
+  redirectUri: string
+  postLogoutRedirectUri: string
+}
+
 /** @param production whether plain http redirects are refused except to loopback */
 export function createClients({
   db,
@@ -84,6 +93,7 @@ export function createClients({
       const parsed = newClient.safeParse(input)
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
       const client = parsed.data
+      assertNotBuiltIn(client.id)
       const interactive = client.grants.includes('authorization_code')
       assertSensible(client, production)
       const secret = client.public ? undefined : randomBytes(32).toString('base64url')
@@ -114,6 +124,28 @@ export function createClients({
       if (!inserted)
         throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
       return { id: client.id, secret }
+    },
+
+    /**
+     * Makes sure of a client that is part of Sallyport, as it is to be now: public, first-party, for codes alone.
+     */
+    async ensureBuiltIn({ id, name, redirectUri, postLogoutRedirectUri }: BuiltInClient) {
+      const metadata: z.output<typeof storedMetadata> = {
+        redirect_uris: [redirectUri],
+        post_logout_redirect_uris: [postLogoutRedirectUri],
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        token_endpoint_auth_method: 'none',
+        application_type: 'web',
+        scope: 'openid',
+        introspects: [],
+      }
+      const values = { name, metadata: JSON.stringify(metadata), first_party: true }
+      await db
+        .insertInto('client')
+        .values({ id, ...values })
+        .onConflict((conflict) => conflict.column('id').doUpdateSet(values))
+        .execute()
     },
 
     findRow,
@@ -155,14 +187,24 @@ export function createClients({
       return row && summary(row)
     },
 
-    /** @returns whether there was such a client */
+    /**
+     * @returns whether there was such a client
+     * @throws Refusal for one that is part of Sallyport
+     */
     async remove(id: string): Promise<boolean> {
+      assertNotBuiltIn(id)
       const { numDeletedRows } = await db
         .deleteFrom('client')
         .where('id', '=', id)
         .executeTakeFirstOrThrow()
       return numDeletedRows > 0n
     },
+  }
+}
+
+function assertNotBuiltIn(id: string): void {
+  if (isBuiltIn(id)) {
+    throw new Refusal('reserved_id', 400, `The client ${id} would be part of this service itself.`)
   }
 }
 

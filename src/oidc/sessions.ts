@@ -36,6 +36,16 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
     return rows[0]?.ended ?? 0
   }
 
+  async function endAll(on: Db, accountId: string, exceptUid?: string): Promise<number> {
+    const kept = exceptUid === undefined ? null : uidKey(exceptUid)
+    return deleteRecords(
+      on,
+      accountId,
+      sql`(${kept}::bytea is null
+        or (uid_key is distinct from ${kept} and session_uid_key is distinct from ${kept}))`,
+    )
+  }
+
   async function namesOf(ids: readonly string[]): Promise<Map<string, string | null>> {
     if (ids.length === 0) return new Map()
     const rows = await db
@@ -84,15 +94,10 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
      * @param exceptUid a session that stays, with what was given in it
      * @returns how many sessions that were
      */
-    async endAll(on: Db, accountId: string, exceptUid?: string): Promise<number> {
-      const kept = exceptUid === undefined ? null : uidKey(exceptUid)
-      return deleteRecords(
-        on,
-        accountId,
-        sql`(${kept}::bytea is null
-          or (uid_key is distinct from ${kept} and session_uid_key is distinct from ${kept}))`,
-      )
-    },
+    endAll,
+
+    /** Ends all sessions of an account but one. */
+    endOthers: (accountId: string, keptUid: string) => endAll(db, accountId, keptUid),
   }
 }
 

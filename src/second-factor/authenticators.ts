@@ -9,6 +9,7 @@ import { Refusal } from '../errors.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
 import { codesMatch, parseCode } from './hotp.ts'
+import { assertEnoughLeft, type Leaving } from './last-factor.ts'
 import { keyOf, type TotpKey, totp, totpStep } from './totp.ts'
 
 export type Authenticators = ReturnType<typeof createAuthenticators>
@@ -111,18 +112,24 @@ export function createAuthenticators(deps: Dependencies) {
     /** The account's app, if it has one. */
     describe: (accountId: string) => confirmed(db, accountId),
 
-    /** Removes the account's app, and backup codes that then stand for nothing. */
+    /**
+     * Removes the account's app, and backup codes that then stand for nothing.
+     * @returns whether there was one
+     * @throws Refusal when too little would be left
+     */
     async remove(
       accountId: string,
-      { sessionUid }: { sessionUid?: string | undefined } = {},
+      {
+        keepLast = false,
+        mayLeaveHeld = true,
+        sessionUid,
+      }: Partial<Leaving> & { sessionUid?: string | undefined } = {},
     ): Promise<boolean> {
       return holding(db, accountId, async (trx) => {
-        const gone = await trx
-          .deleteFrom('authenticator')
-          .where('account_id', '=', accountId)
-          .returning('confirmed_at')
-          .execute()
-        if (gone.every(({ confirmed_at }) => confirmed_at === null)) return false
+        const held = await confirmed(trx, accountId)
+        if (!held) return false
+        await assertEnoughLeft(trx, clock, accountId, held.id, { keepLast, mayLeaveHeld })
+        await trx.deleteFrom('authenticator').where('id', '=', held.id).execute()
         await dropOrphanedCodes(trx, accountId)
         await onChange(trx, { type: 'authenticator.removed', accountId, sessionUid })
         return true

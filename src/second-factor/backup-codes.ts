@@ -52,37 +52,55 @@ export function createBackupCodes({ db, clock, fingerprint, onChange }: Dependen
     return fingerprint('backup-code', `${accountId}\0${code}`)
   }
 
+  /** Makes ten codes; the account's older ones, used or not, are gone. */
+  async function issue(
+    accountId: string,
+    { on = db, sessionUid, enrolling = false }: Issuing = {},
+  ): Promise<string[]> {
+    const codes = Array.from({ length: CODES }, randomBackupCode)
+    const rows = codes.map((code) => ({
+      hash: hash(accountId, code),
+      account_id: accountId,
+      created_at: clock(),
+    }))
+    await holding(on, accountId, async (trx) => {
+      await trx.deleteFrom('backup_code').where('account_id', '=', accountId).execute()
+      await trx.insertInto('backup_code').values(rows).execute()
+      const type = 'backup-codes.issued'
+      if (enrolling) await auditEntry(clock, { type, accountId }).execute(trx)
+      else await onChange(trx, { type, accountId, sessionUid })
+    })
+    return codes.map(inGroups)
+  }
+
+  async function count(accountId: string, on: Db = db): Promise<BackupCodeCount> {
+    const { rows } = await sql<BackupCodeCount>`
+      select count(*) filter (where used_at is null)::int as left, count(*)::int as total,
+        max(created_at) as "createdAt"
+      from backup_code where account_id = ${accountId}`.execute(on)
+    return rows[0] ?? { left: 0, total: 0, createdAt: null }
+  }
+
   return {
     hash,
     parse: parseBackupCode,
+    issue,
+    count,
 
-    /** Makes ten codes; the account's older ones, used or not, are gone. */
-    async issue(
+    /**
+     * Makes new codes in place of those that someone has seen, so that a form that comes twice makes them once.
+     * @param seen when the ones to be replaced were made; null for none
+     * @returns undefined when there are others by now
+     */
+    renew(
       accountId: string,
-      { on = db, sessionUid, enrolling = false }: Issuing = {},
-    ): Promise<string[]> {
-      const codes = Array.from({ length: CODES }, randomBackupCode)
-      const rows = codes.map((code) => ({
-        hash: hash(accountId, code),
-        account_id: accountId,
-        created_at: clock(),
-      }))
-      await holding(on, accountId, async (trx) => {
-        await trx.deleteFrom('backup_code').where('account_id', '=', accountId).execute()
-        await trx.insertInto('backup_code').values(rows).execute()
-        const type = 'backup-codes.issued'
-        if (enrolling) await auditEntry(clock, { type, accountId }).execute(trx)
-        else await onChange(trx, { type, accountId, sessionUid })
+      { seen, sessionUid }: { seen: Date | null; sessionUid: string },
+    ): Promise<string[] | undefined> {
+      return holding(db, accountId, async (on) => {
+        const { createdAt } = await count(accountId, on)
+        if (createdAt?.getTime() !== seen?.getTime()) return undefined
+        return issue(accountId, { on, sessionUid })
       })
-      return codes.map(inGroups)
-    },
-
-    async count(accountId: string, on: Db = db): Promise<BackupCodeCount> {
-      const { rows } = await sql<BackupCodeCount>`
-        select count(*) filter (where used_at is null)::int as left, count(*)::int as total,
-          max(created_at) as "createdAt"
-        from backup_code where account_id = ${accountId}`.execute(on)
-      return rows[0] ?? { left: 0, total: 0, createdAt: null }
     },
 
     /**

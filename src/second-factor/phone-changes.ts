@@ -6,6 +6,7 @@ import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
+import { assertEnoughLeft } from './last-factor.ts'
 
 export type PhoneChanges = ReturnType<typeof createPhoneChanges>
 
@@ -32,31 +33,28 @@ export function createPhoneChanges({ db, clock, onChange }: Dependencies) {
   return {
     /**
      * Removes a number, and with it its open challenges. The next one in order becomes primary.
-     * @param keepLast whether the account's last factor must stay
-     * @throws Refusal when there is no such number, or it is the last factor and that must stay
+     * @param options `keepLast`, `mayLeaveHeld`: see `Leaving`; an admin may leave whatever they like
+     * @throws Refusal when there is no such number, or too little would be left
      */
     remove(
       accountId: string,
       phoneId: string,
-      { keepLast, sessionUid }: { keepLast: boolean; sessionUid?: string | undefined },
+      {
+        keepLast,
+        mayLeaveHeld = true,
+        sessionUid,
+      }: { keepLast: boolean; mayLeaveHeld?: boolean; sessionUid?: string | undefined },
     ): Promise<void> {
       return changing(accountId, async (trx) => {
-        const { rows } = await sql<{ is_primary: boolean; others: boolean }>`
-          select p.is_primary,
-            exists (select from phone o where o.account_id = p.account_id and o.id <> p.id and not o.pending)
-              or exists (select from authenticator a where a.account_id = p.account_id and a.confirmed_at is not null) as others
-          from phone p where p.id = ${phoneId} and p.account_id = ${accountId} and not p.pending`.execute(
-          trx,
-        )
-        const [held] = rows
+        const held = await trx
+          .selectFrom('phone')
+          .select('is_primary')
+          .where('id', '=', phoneId)
+          .where('account_id', '=', accountId)
+          .where('pending', '=', false)
+          .executeTakeFirst()
         if (!held) return undefined
-        if (!held.others && keepLast) {
-          throw new Refusal(
-            'last_factor',
-            409,
-            'This is the only way to get a code for this account. Add another one first.',
-          )
-        }
+        await assertEnoughLeft(trx, clock, accountId, phoneId, { keepLast, mayLeaveHeld })
         await onChange(trx, { type: 'phone.removed', accountId, phoneId, sessionUid })
         await trx.deleteFrom('phone').where('id', '=', phoneId).execute()
         if (held.is_primary) {

@@ -132,7 +132,9 @@ export function createChallengeSteps(deps: Dependencies) {
     async verify(ctx: Context): Promise<void> {
       const visitor = visitors.of(ctx)
       const form = parseForm(ctx, codeForm)
-      const guess = await guesses.verify(visitor, form.code)
+      // The session a step-up began from, so that a first factor added in it doesn't end it.
+      const { session } = await signIn.interaction(ctx)
+      const guess = await guesses.verify(visitor, form.code, session?.uid)
       await judged(ctx, visitor, guess, form.remember === 'yes', steps.code)
     },
 

@@ -23,7 +23,7 @@ interface Dependencies {
 }
 
 /** What each scope shares, in words. */
-const SHARED: Record<string, { title: MessageKey; detail: MessageKey }> = {
+export const SHARED: Record<string, { title: MessageKey; detail: MessageKey }> = {
   openid: { title: 'consent.openid', detail: 'consent.openidDetail' },
   profile: { title: 'consent.profile', detail: 'consent.profileDetail' },
   email: { title: 'consent.email', detail: 'consent.emailDetail' },
@@ -88,8 +88,9 @@ export function createConsent({ provider, clients, signIn, visitors, steps, page
       const held = grantId ? await Grant.find(grantId) : undefined
       const grant =
         held ?? new Grant({ accountId: session.accountId, clientId: String(params.client_id) })
-      grant.addOIDCScope(scopes.join(' '))
+      if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
       grantClaims(grant, scope, claims)
+      signIn.recordConsent(interaction, scopes)
       await signIn.finish(ctx, { consent: { grantId: await grant.save() } })
     },
   }

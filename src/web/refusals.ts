@@ -16,7 +16,13 @@ export class PageRefusal extends Refusal {
 
 /** Refusals of other rooms that a page can come to show, by their code. */
 const ELSEWHERE: Readonly<Record<string, MessageKey>> = {
+  authenticator_exists: 'refusal.appExists',
+  held_factor: 'refusal.heldFactor',
+  label: 'refusal.phoneName',
+  last_factor: 'refusal.lastFactor',
+  phone_exists: 'refusal.phoneExists',
   temporarily_unavailable: 'refusal.unavailable',
+  too_many_phones: 'refusal.tooManyPhones',
 }
 
 /** The words of a refusal; undefined for one that no page is meant to show. */

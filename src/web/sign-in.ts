@@ -71,6 +71,16 @@ export function createSignIn({ provider, units }: { provider: Provider; units: U
       return finish(ctx, { login: { accountId, ...how, ts: at } })
     },
 
+    /** Has a consent recorded, in the statement that stores it. */
+    recordConsent({ session, params }: Interaction, scopes: readonly string[]): void {
+      units.current().tell({
+        type: 'consent.given',
+        accountId: session?.accountId ?? null,
+        clientId: String(params.client_id),
+        detail: { scope: scopes.join(' ') },
+      })
+    },
+
     cancelled(ctx: Context): Promise<void> {
       return finish(ctx, {
         error: 'access_denied',

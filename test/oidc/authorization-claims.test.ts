@@ -214,13 +214,15 @@ describe('an essential acr (OIDC-16, input 27)', () => {
     expect(house.gateway.requests.length).toBe(sent)
   })
 
-  test('that a password alone doesn’t reach is never given to someone without a phone', async () => {
+  test('that a password alone doesn’t reach leads someone without a phone to setting one up', async () => {
     const flow = createFlow(house, { client: { id: 'lax', secret: '' } })
     await flow.begin({
       claims: JSON.stringify({ id_token: { acr: { essential: true, value: MFA } } }),
     })
-    const query = await flow.resume(await flow.password('bare'))
-    expect(query.get('error')).toBe('unmet_authentication_requirements')
+    await flow.password('bare')
+    expect((await flow.page()).html).toContain('autocomplete="tel"')
+    const query = await flow.resume(await flow.step('cancel'))
+    expect(query.get('error')).toBe('access_denied')
     expect(query.get('code')).toBeNull()
   })
 

@@ -112,7 +112,7 @@ export async function startSends() {
             return statement.execute(pools[index % pools.length] ?? db)
           }),
         )
-        await vi.waitUntil(async () => (await held(trx)) === pools.length * CONNECTIONS, 20_000)
+        await vi.waitUntil(async () => (await held(db)) === pools.length * CONNECTIONS, 20_000)
         return { all }
       })
       const done = await Promise.all(answers.all)
@@ -157,7 +157,7 @@ function connect(url: string): Db {
   })
 }
 
-/** How many statements wait for a lock. */
+/** How many statements wait for a lock; asked outside of a transaction, in which the answer would stay the same. */
 async function held(db: Db): Promise<number> {
   const { rows } = await sql<{ held: number }>`
     select count(*)::int as held from pg_stat_activity

@@ -1,0 +1,208 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import type { Account, Accounts } from '../../accounts/accounts.ts'
+import { ACR } from '../../oidc/acr.ts'
+import { type Floor, isSecondFactorDue } from '../../oidc/assurance.ts'
+import { ACCOUNT_CLIENT_ID } from '../../oidc/built-in.ts'
+import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
+import type { Authenticators } from '../../second-factor/authenticators.ts'
+import type { Visitor } from '../../second-factor/challenge-parts.ts'
+import { FRESH_SECONDS, type Guesses } from '../../second-factor/guesses.ts'
+import type { Phones } from '../../second-factor/phones.ts'
+import type { TrustedDevices } from '../../second-factor/trusted-devices.ts'
+import type { BrowserCookie } from '../browser-cookie.ts'
+import type { PageForms } from '../page-forms.ts'
+import type { Pages } from '../pages.ts'
+import type { TrustedBrowserCookie } from '../trusted-browser.ts'
+import { doneOf } from './done.ts'
+import { ACCOUNT_URL, type Draft, type RelyingParty } from './relying-party.ts'
+
+export type Door = ReturnType<typeof createDoor>
+
+/** Who is at a page of `/account`. */
+export interface Me {
+  account: Account
+  sessionUid: string
+  /** when the session was signed in to, in seconds since 1970 */
+  signedInAt: number
+  /** as challenges know this browser */
+  visitor: Visitor
+}
+
+type Handler = (ctx: Context, me: Me) => Promise<void> | void
+
+/** That someone may make a sensitive change now. */
+export interface Proof {
+  /** it came from a backup code, so the password is asked for, too (BKP-11) */
+  byBackupCode: boolean
+}
+
+export interface DoorDependencies {
+  provider: Provider
+  units: UnitsOfWork
+  relyingParty: RelyingParty
+  pages: Pages
+  forms: PageForms
+  browsers: BrowserCookie
+  accounts: Accounts
+  guesses: Guesses
+  phones: Phones
+  authenticators: Authenticators
+  trustedDevices: TrustedDevices
+  trustedCookie: TrustedBrowserCookie
+  secondFactor: Floor
+}
+
+/** Lets people in to their own pages, by the provider's session, and to sensitive changes by a fresh second factor. */
+export function createDoor(deps: DoorDependencies) {
+  const { provider, units, relyingParty, pages, forms, browsers, accounts, guesses } = deps
+
+  /** Whether a sign-in is enough as the house's rules are today: the same that the provider would say (SES-08). */
+  async function isEnough(ctx: Context, accountId: string, acr: string | undefined) {
+    if (acr === ACR.secondFactor) return true
+    const asked = { required: deps.secondFactor === 'required', explicit: false }
+    const token = deps.trustedDevices.offered ? deps.trustedCookie.read(ctx) : undefined
+    const isTrusted = async () =>
+      token !== undefined && (await deps.trustedDevices.isTrusted(token, accountId))
+    return !(await isSecondFactorDue(asked, false, isTrusted))
+  }
+
+  /** The provider's session of this browser, looked up anew each time: once it is ended, so is this (SES-06). */
+  async function sessionOf(ctx: Context) {
+    const session = await provider.Session.get(ctx)
+    const { accountId, uid, loginTs = 0, acr } = session
+    const account = accountId ? units.current().accounts.get(accountId) : undefined
+    if (!account || account.disabled) return undefined
+    return {
+      account,
+      uid,
+      loginTs,
+      acr,
+      isOurs: session.grantIdFor(ACCOUNT_CLIENT_ID) !== undefined,
+    }
+  }
+
+  async function me(ctx: Context): Promise<Me | undefined> {
+    const session = await sessionOf(ctx)
+    if (!session?.isOurs) return undefined
+    const { account, uid, loginTs, acr } = session
+    if (!(await isEnough(ctx, account.id, acr))) return undefined
+    const browser = browsers.read(ctx) ?? browsers.give(ctx)
+    const visitor = { interaction: `account:${uid}`, browser }
+    return { account, sessionUid: uid, signedInAt: loginTs, visitor }
+  }
+
+  const tokenPage = ({ sessionUid }: Me) => `${ACCOUNT_URL} ${sessionUid}`
+
+  async function hasFactor(accountId: string): Promise<boolean> {
+    const phones = await deps.phones.list(accountId)
+    return phones.length > 0 || (await deps.authenticators.describe(accountId)) !== undefined
+  }
+
+  function tellSignedOut(ctx: Context, status: number): void {
+    pages.show(ctx, status, 'password-told', {
+      title: pages.say(ctx, 'account.signedOutTitle'),
+      message: pages.say(ctx, 'account.signedOut'),
+      retryInMinutes: null,
+      next: { url: ACCOUNT_URL, text: pages.say(ctx, 'account.signIn') },
+    })
+  }
+
+  function shell(ctx: Context, who: Me) {
+    return {
+      username: who.account.username,
+      formToken: forms.token(ctx, tokenPage(who)),
+      done: doneOf(ctx, pages),
+    }
+  }
+
+  return {
+    /** What every page needs. */
+    shell,
+    hasFactor,
+
+    /** A page: whoever isn't signed in is sent to do so, and comes back. */
+    page: (show: Handler) => async (ctx: Context) => {
+      const who = await me(ctx)
+      if (who) await show(ctx, who)
+      else relyingParty.go(ctx, { to: ctx.path })
+    },
+
+    /** What a form does: refused without a whole session (ADM-04) and without this session's token. */
+    form: (act: Handler) => async (ctx: Context) => {
+      const who = await me(ctx)
+      if (!who) return tellSignedOut(ctx, 403)
+      await forms.guard(() => tokenPage(who))(ctx, async () => act(ctx, who))
+    },
+
+    /** Back from the provider. */
+    async arrive(ctx: Context): Promise<void> {
+      const who = await me(ctx)
+      const session = who && { uid: who.sessionUid, accountId: who.account.id }
+      const to = await relyingParty.arrive(ctx, session)
+      // Whoever cancelled is as signed in as before; someone who isn't gets no further sign-in page unasked.
+      if (!who) return tellSignedOut(ctx, 403)
+      ctx.status = 303
+      ctx.redirect(to ?? ACCOUNT_URL)
+    },
+
+    /** Back from the page that asks whether to sign out. */
+    async left(ctx: Context): Promise<void> {
+      if (await sessionOf(ctx)) {
+        ctx.status = 303
+        return ctx.redirect(ACCOUNT_URL)
+      }
+      pages.show(ctx, 200, 'logged-out', { app: null })
+    },
+
+    /**
+     * Whether a sensitive change may be made now (ADM-03): this browser proved a second factor lately. Someone
+     * who has none yet adds the first on the strength of a password as fresh as that.
+     * @param back the page to come back to; `draft`: what was typed there
+     * @returns undefined when it may not, and the answer is given: a sign-in, or why that wouldn't help
+     */
+    async proof(ctx: Context, who: Me, back: string, draft?: Draft): Promise<Proof | undefined> {
+      const { account, visitor } = who
+      const going = { to: back, username: account.username, draft }
+      const asksAgain = ctx.method !== 'POST' && ctx.query.again !== undefined
+      const fresh = await guesses.freshness(visitor.browser, account.id)
+      if (!asksAgain) {
+        if (fresh.state === 'fresh') return { byBackupCode: fresh.factor === 'backup-code' }
+        if (fresh.state === 'held') {
+          pages.show(ctx, 403, 'account-held', {
+            ...shell(ctx, who),
+            until: fresh.until,
+            againUrl: back,
+          })
+          return undefined
+        }
+      }
+      if (await hasFactor(account.id)) {
+        relyingParty.go(ctx, { ...going, again: 'second-factor' })
+        return undefined
+      }
+      const age = Math.floor(Date.now() / 1000) - who.signedInAt
+      if (age < FRESH_SECONDS) return { byBackupCode: false }
+      relyingParty.go(ctx, { ...going, again: 'password' })
+      return undefined
+    },
+
+    /** Whether a password is the person's own; a wrong one counts as at the login page. */
+    async isPassword({ account }: Me, password: string): Promise<boolean> {
+      const attempt = await accounts.authenticate(account.username, password)
+      const right = attempt.account?.id === account.id
+      await attempt.conclude(right)
+      return right
+    },
+
+    /** There is no such thing, or it is somebody else's: nobody is told which (ADM-07). */
+    gone(ctx: Context): void {
+      pages.show(ctx, 404, 'password-told', {
+        title: pages.say(ctx, 'account.goneTitle'),
+        message: pages.say(ctx, 'account.gone'),
+        retryInMinutes: null,
+        next: { url: ACCOUNT_URL, text: pages.say(ctx, 'account.back') },
+      })
+    },
+  }
+}

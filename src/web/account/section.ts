@@ -1,0 +1,75 @@
+import type Router from '@koa/router'
+import type { Audit } from '../../audit/audit.ts'
+import type { Clients } from '../../oidc/clients.ts'
+import type { Consents } from '../../oidc/consents.ts'
+import type { Sessions } from '../../oidc/sessions.ts'
+import type { BackupCodes } from '../../second-factor/backup-codes.ts'
+import type { Challenges } from '../../second-factor/challenges.ts'
+import type { PhoneChanges } from '../../second-factor/phone-changes.ts'
+import { addAdding } from './adding.ts'
+import { APP_URL, addApp } from './app.ts'
+import { addApps } from './apps.ts'
+import { addBackupCodes } from './backup-codes.ts'
+import { addBrowsers } from './browsers.ts'
+import { createConfirming } from './confirming.ts'
+import { createDoor, type DoorDependencies } from './door.ts'
+import { addHistory } from './history.ts'
+import { addOverview } from './overview.ts'
+import { addPassword } from './password.ts'
+import { addPhones, PHONES_URL } from './phones.ts'
+import { createProving } from './proving.ts'
+import { CALLBACK_URL, createRelyingParty, LEFT_URL } from './relying-party.ts'
+
+interface Dependencies extends Omit<DoorDependencies, 'relyingParty'> {
+  issuer: string
+  challenges: Challenges
+  backupCodes: BackupCodes
+  phoneChanges: PhoneChanges
+  sessions: Sessions
+  consents: Consents
+  audit: Audit
+  clients: Clients
+  codeLength: number
+  allowedCountries: ReadonlySet<string> | '*'
+  defaultCountry: string | undefined
+  trustedDeviceDays: number
+  brandName: string
+}
+
+/** Everything under `/account`: what people can see and change of their own. */
+export function createAccountSection(given: Dependencies) {
+  const { provider, issuer, secondFactor } = given
+  const relyingParty = createRelyingParty({ provider, issuer })
+  const door = createDoor({ ...given, relyingParty })
+  const keepLast = secondFactor === 'required'
+  const { host } = new URL(issuer)
+  const proving = createProving({ ...given, door, host })
+  const confirming = createConfirming({ ...given, door })
+  const deps = { ...given, relyingParty, door, keepLast, proving, confirming }
+
+  return (router: Router): void => {
+    router.get(CALLBACK_URL, door.arrive)
+    router.get(LEFT_URL, door.left)
+    addOverview(router, deps)
+    // Before the pages of single numbers, whose ids stand in the same place.
+    addAdding(router, deps)
+    proving.add(router, PHONES_URL, 'phone-added')
+    proving.add(router, APP_URL, 'app-added')
+    addPhones(router, deps)
+    addApp(router, deps)
+    addBackupCodes(router, deps)
+    addPassword(router, deps)
+    addBrowsers(router, { ...deps, days: given.trustedDeviceDays })
+    addApps(router, deps)
+    addHistory(router, deps)
+  }
+}
+
+/** These pages as the provider knows them: an app like any other, but part of the house. */
+export function accountClientOf(issuer: string, brandName: string) {
+  return {
+    name: brandName,
+    redirectUri: issuer + CALLBACK_URL,
+    postLogoutRedirectUri: issuer + LEFT_URL,
+  }
+}

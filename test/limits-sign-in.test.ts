@@ -1,0 +1,148 @@
+import { sql } from 'kysely'
+import { afterEach, expect, test } from 'vitest'
+import { burst, createFlow } from './support/flow.ts'
+import { type House, PHONES, startHouse } from './support/house.ts'
+
+let house: House
+afterEach(() => house.stop())
+
+async function open(env: Record<string, string> = {}): Promise<void> {
+  house = await startHouse({ env })
+  await house.addClient()
+  await house.addAccount('alex')
+}
+
+/** A sign-in up to the answer to the right password. */
+async function ask(username = 'alex') {
+  const flow = createFlow(house)
+  await flow.begin()
+  return flow.password(username)
+}
+
+async function events(type: string) {
+  const { rows } = await sql<{ detail: unknown; account_id: string | null }>`
+    select detail, account_id from audit_event where type = ${type} order by id`.execute(house.db)
+  return rows
+}
+
+/** The `alert` of each such line in the log. */
+function alerts(): unknown[] {
+  return house.logged
+    .map((line) => JSON.parse(line))
+    .filter((line) => 'alert' in line)
+    .map(({ level, alert }) => [level, alert])
+}
+
+test('texts to one number block stop at their limit, with one alert (THR-14)', async () => {
+  await open({ SMS_LIMIT_PREFIX_HOUR: '3' })
+  for (let i = 0; i < 6; i++) await house.addAccount(`person${i}`, `+4670123910${i}`)
+  const statuses = []
+  for (let i = 0; i < 6; i++) statuses.push((await ask(`person${i}`)).status)
+  expect(statuses).toEqual([303, 303, 303, 429, 429, 429])
+  await house.addAccount('elsewhere', '+46701240000')
+  expect((await ask('elsewhere')).status).toBe(303)
+  expect((await events('alert.prefix')).map(({ detail }) => detail)).toEqual([{ country: 'SE' }])
+  expect(alerts()).toEqual([['warn', 'prefix-SE']])
+})
+
+test('texts to one number are limited by the day, over accounts (THR-12)', async () => {
+  await open({ SMS_LIMIT_PHONE_DAY: '3' })
+  await house.addAccount('same', PHONES[0])
+  const statuses = []
+  for (const username of ['alex', 'same', 'alex', 'same']) {
+    statuses.push((await ask(username)).status)
+    house.moveClock(2 * 3600)
+  }
+  expect(statuses).toEqual([303, 303, 303, 429])
+  house.moveClock(20 * 3600)
+  expect((await ask()).status).toBe(303)
+})
+
+test('the budget of a day is one over all instances, and tells how far it is used (THR-16)', async () => {
+  await open({ SMS_LIMIT_GLOBAL_DAY: '6' })
+  const second = await startHouse({ beside: house })
+  const answers = await burst(16, async (index) => {
+    const flow = createFlow(house, { url: index % 2 ? second.url : house.url })
+    await flow.begin()
+    return flow.password('alex')
+  })
+  await second.stop()
+  expect(house.gateway.messages).toHaveLength(6)
+  expect(answers.filter(({ status }) => status === 303)).toHaveLength(6)
+  expect(answers.filter(({ status }) => status === 503)).toHaveLength(10)
+  expect((await events('alert.budget')).map(({ detail }) => detail)).toEqual([
+    { window: 'day', percent: 50 },
+    { window: 'day', percent: 80 },
+    { window: 'day', percent: 100 },
+  ])
+  expect(await events('code.not-sent')).toHaveLength(10)
+})
+
+test('a country whose texts come to nothing is paused until someone lifts it (THR-17)', async () => {
+  await open()
+  await house.addAccount('elsewhere', '+4520123456')
+  await sql`
+    insert into send_traffic (country, slot, sends, passes)
+    values ('SE', floor(extract(epoch from now()) / 300) - 3, 50, 9)`.execute(house.db)
+  const answer = await ask()
+  expect(answer.status).toBe(503)
+  expect(answer.html).toContain('Texts to the country of your number are stopped for a while')
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3600)
+  expect((await ask()).status).toBe(503)
+  expect(house.gateway.messages).toEqual([])
+  expect((await ask('elsewhere')).status).toBe(303)
+  expect(alerts()).toEqual([['warn', 'paused-SE']])
+  expect(await events('country.paused')).toHaveLength(1)
+  expect(await house.rooms.sendStates.lift('SE')).toBe(true)
+  expect((await ask()).status).toBe(303)
+})
+
+test('a right code is counted with the send it came of, and once', async () => {
+  await open()
+  const flow = createFlow(house)
+  await flow.toCode('alex')
+  house.moveClock(31)
+  await flow.step('resend')
+  const code = house.lastCode()
+  const answers = await burst(5, () => flow.code(code))
+  expect(answers.filter(({ status }) => status === 303).length).toBeGreaterThan(0)
+  const { rows } = await sql`
+    select country, sum(sends)::int as sends, sum(passes)::int as passes from send_traffic group by country`.execute(
+    house.db,
+  )
+  expect(rows).toEqual([{ country: 'SE', sends: 2, passes: 1 }])
+})
+
+test('an account whose codes nobody types must wait for more, and a right one ends that (THR-23)', async () => {
+  await open({ SMS_LIMIT_UNANSWERED: '3' })
+  for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(303)
+  const early = await ask()
+  expect(early.status).toBe(429)
+  const wait = Number(early.headers.get('retry-after'))
+  expect(wait).toBeGreaterThan(0)
+  expect(wait).toBeLessThanOrEqual(60)
+  expect(house.gateway.messages).toHaveLength(3)
+  house.moveClock(61)
+  await createFlow(house).complete('alex')
+  for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(303)
+})
+
+test('five right passwords without a code are noted, once (THR-23)', async () => {
+  await open()
+  const seen = []
+  for (let i = 0; i < 7; i++) {
+    await ask()
+    seen.push((await events('password.seems-known')).length)
+  }
+  expect(seen).toEqual([0, 0, 0, 0, 1, 1, 1])
+  await createFlow(house).complete('alex')
+  for (let i = 0; i < 5; i++) await ask()
+  expect(await events('password.seems-known')).toHaveLength(2)
+})
+
+test('without a table of limits nothing is sent (THR-19)', async () => {
+  await open()
+  await sql`alter table send_traffic rename to cut`.execute(house.db)
+  expect((await ask()).status).toBeGreaterThanOrEqual(500)
+  expect(house.gateway.messages).toEqual([])
+})
