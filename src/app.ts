@@ -10,12 +10,14 @@ import { createHosted } from './hosted.ts'
 import { keepHouse } from './housekeeping.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
 import { fitsParts } from './messaging/texts.ts'
+import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
 import { createProvider, logRefusals } from './oidc/provider.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
+import { accountClientOf } from './web/account/section.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
 import { createCircumstances, placeOf } from './web/circumstances.ts'
 import { createFailure } from './web/failure.ts'
@@ -81,6 +83,10 @@ async function assemble(
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault, fingerprint, throttle, accounts, phones, clients, trustedDevices } = rooms
+  await clients.ensureBuiltIn({
+    id: ACCOUNT_CLIENT_ID,
+    ...accountClientOf(config.issuer, config.brand.name),
+  })
   const { host } = new URL(config.issuer)
   const secure = config.issuer.startsWith('https:')
   const delivery = createDelivery({ config, secrets, log, db, clock, languages: known, vault })

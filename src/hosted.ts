@@ -9,6 +9,7 @@ import type { Rooms } from './rooms.ts'
 import { createChallenges } from './second-factor/challenges.ts'
 import { createGuesses } from './second-factor/guesses.ts'
 import { createSendGrants } from './second-factor/send-grants.ts'
+import { createAccountSection } from './web/account/section.ts'
 import type { BrowserCookie } from './web/browser-cookie.ts'
 import { createChallengeSteps } from './web/challenge.ts'
 import { createConsent } from './web/consent.ts'
@@ -87,6 +88,17 @@ export function createHosted(deps: Dependencies) {
   const sections: Array<(router: Router) => void> = [
     forgotten.addTo,
     (router) => addLinks(router, { ...rooms, pages, forms }),
+    createAccountSection({
+      ...door,
+      ...config,
+      provider,
+      units,
+      forms,
+      browsers,
+      codeLength: config.otp.length,
+      allowedCountries: config.sms.allowedCountries,
+      brandName: config.brand.name,
+    }),
   ]
 
   return {

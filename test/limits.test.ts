@@ -206,11 +206,14 @@ describe('sends', () => {
     const early = await flow.step('resend')
     expect(early.status).toBe(429)
     expect(Number(early.headers.get('retry-after'))).toBeGreaterThan(20)
-    for (let i = 0; i < 2; i++) {
-      house.moveClock(31)
-      expect((await flow.step('resend')).status).toBe(303)
-    }
+    // Each wait is twice as long as the one before.
     house.moveClock(31)
+    expect((await flow.step('resend')).status).toBe(303)
+    house.moveClock(31)
+    expect((await flow.step('resend')).status).toBe(429)
+    house.moveClock(30)
+    expect((await flow.step('resend')).status).toBe(303)
+    house.moveClock(121)
     expect((await flow.step('resend')).status).toBe(429)
     expect(house.gateway.messages.map(({ text }) => text.slice(-6))).toEqual([code, code, code])
   })

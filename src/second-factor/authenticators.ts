@@ -82,6 +82,10 @@ export function createAuthenticators(deps: Dependencies) {
             'The account has an authenticator app already. Remove it before you add another.',
           )
         }
+        // What asked for one that was begun, in this browser or another, asks for nothing now, and isn't gone with it.
+        await sql`
+          update challenge set authenticator_id = null where authenticator_id in (
+            select id from authenticator where account_id = ${accountId})`.execute(trx)
         await trx.deleteFrom('authenticator').where('account_id', '=', accountId).execute()
         await trx
           .insertInto('authenticator')

@@ -61,10 +61,14 @@ export const isAllowed = ({ allowedCountries }: ChallengeRules) =>
     ? sql`p.country is not null`
     : sql`coalesce(p.country = any(${[...allowedCountries]}), false)`
 
-/** Ends an account's open challenges: what protects it has changed (CHL-18, CHL-19). */
+/**
+ * Ends an account's open challenges: what protects it has changed (CHL-18, CHL-19). So ends an enrolment that was
+ * passed and whose person hasn't gone on to the app yet, unless it was passed in this very transaction.
+ */
 export async function closeOpenChallenges(on: Db, clock: Clock, accountId: string): Promise<void> {
   const now = clock()
   await sql`
     update challenge c set closed_at = ${now}
-    where c.account_id = ${accountId} and ${isOpen('c', now)}`.execute(on)
+    where c.account_id = ${accountId} and c.closed_at is null
+      and (${isOpen('c', now)} or c.purpose = 'enrolment' and c.passed_at < ${now})`.execute(on)
 }

@@ -174,15 +174,17 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
 
     /**
      * Has the newest challenge ask for the authenticator app: at a sign-in the account's, else the one that is
-     * being added. No row: there is no open challenge, or no such app.
+     * being added. That one is named by its id, which only the browser that began it knows of: no other may come
+     * to see its secret. No row: there is no open challenge, or no such app.
      */
-    askAuthenticator(seat: Seat) {
+    askAuthenticator(seat: Seat, beingAdded: string | null) {
       const now = clock()
       return sql<{ id: string }>`
         with held as (select * from challenge ${newestOf(seat)} for update)
         update challenge c set authenticator_id = a.id, phone_id = null, counter = null
         from held join authenticator a on a.account_id = held.account_id
-          and (a.confirmed_at is null) = (held.purpose <> 'sign-in')
+          and case when held.purpose = 'sign-in' then a.confirmed_at is not null
+            else a.confirmed_at is null and a.id = ${beingAdded} end
         where c.id = held.id and ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
         returning c.id`
     },

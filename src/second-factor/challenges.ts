@@ -160,10 +160,14 @@ export function createChallenges(deps: Dependencies) {
     /** Sends a code of another of the account's phones, within the same budgets. */
     sendTo,
 
-    /** Has the code of the authenticator app asked for instead. @returns whether that can be */
-    async askAuthenticator(visitor: Visitor): Promise<boolean> {
+    /**
+     * Has the code of the authenticator app asked for instead.
+     * @param beingAdded id of the app, where it isn't the account's own yet
+     * @returns whether that can be
+     */
+    async askAuthenticator(visitor: Visitor, beingAdded: string | null = null): Promise<boolean> {
       const { rows } = await retrying(() =>
-        statements.askAuthenticator(seatOf(visitor)).execute(db),
+        statements.askAuthenticator(seatOf(visitor), beingAdded).execute(db),
       )
       return rows.length > 0
     },

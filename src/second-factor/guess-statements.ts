@@ -125,6 +125,13 @@ export function createGuessStatements(
         where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1`
     },
 
+    /** Holds a challenge and its account, in the order in which a guess takes them. */
+    hold({ id }: Guess) {
+      return sql`
+        select from challenge c join second_factor s on s.account_id = c.account_id where c.id = ${id}
+        for update`
+    },
+
     /** When a challenge was passed by a factor, in seconds since 1970. No row: it wasn't. */
     passedAt(id: string, factor: Factor) {
       return sql<{ passed_at: number }>`
@@ -142,7 +149,8 @@ export function createGuessStatements(
     /**
      * Marks a challenge as passed, if nobody did before: the row tells. In the same breath the failures are
      * forgotten, the phone is proven, and this browser's other challenges of the account end. A factor that is
-     * added beside others may not prove sensitive changes by itself for a while.
+     * added beside others may not prove sensitive changes by itself for a while. An enrolment adds the first one
+     * or none: a password alone is not enough to put another beside it.
      */
     pass({ id, account_id, phone_id, last }: Guess, { factor, statement }: Proof) {
       const now = clock()
@@ -159,8 +167,9 @@ export function createGuessStatements(
           where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1
         ),
         passed as (
-          update challenge c set passed_at = ${now}, passed_with = ${factor}
+          update challenge c set passed_at = ${now}, passed_with = ${factor} from beside
           where c.id = ${id} and ${isOpen('c', now)} and exists (select from proof)
+            and (c.purpose <> 'enrolment' or not beside.others)
             and (${rules.sharing} <> 'refuse' or not exists (select from shared))
           returning c.*
         ),

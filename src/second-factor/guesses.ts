@@ -42,6 +42,9 @@ export type Freshness =
 /** Sensitive changes need a second factor no older than this. */
 export const FRESH_SECONDS = 20 * 60
 
+/** Ends a transaction in which a challenge didn't pass, and with it what its proof has changed. */
+class NotPassed extends Error {}
+
 /** A texted code stands for itself: its challenge is passed once. */
 const NOTHING_MORE = sql`select`
 
@@ -109,15 +112,22 @@ export function createGuesses(deps: Dependencies) {
     if (guess.again && guess.passed_at !== null)
       return { outcome: 'passed-already', ...passed, passedAt: guess.passed_at }
     const passing = async (on: Db) => (await statements.pass(guess, proof).execute(on)).rows[0]
+    const adding = async (trx: Db) => {
+      // Of two browsers that add a first factor at once, the second sees what the first did.
+      if (purpose !== 'sign-in') await statements.hold(guess).execute(trx)
+      const row = await passing(trx)
+      if (!row) throw new NotPassed()
+      await carryOut(trx, guess, proof, row.phone_added, sessionUid)
+      return row
+    }
     const pass = await retrying(() =>
       purpose === 'sign-in' && proof.factor !== 'backup-code'
         ? passing(db)
-        : db.transaction().execute(async (trx) => {
-            const row = await passing(trx)
-            if (row) await carryOut(trx, guess, proof, row.phone_added, sessionUid)
-            return row
-          }),
-    )
+        : db.transaction().execute(adding),
+    ).catch((error: unknown) => {
+      if (error instanceof NotPassed) return undefined
+      throw error
+    })
     if (pass) return { outcome: 'right', ...passed, passedAt: pass.passed_at }
     // The same right code came before, in another request just now.
     const { rows } = await statements.passedAt(guess.id, proof.factor).execute(db)
@@ -166,6 +176,8 @@ export function createGuesses(deps: Dependencies) {
       if (!code) return parseCode(input, rules.length) ? miss(visitor) : { outcome: 'malformed' }
       const guess = await count(visitor)
       if (!guess) return { outcome: 'ended' }
+      // It stands in for a factor one has, and proves none that is being added.
+      if (guess.purpose !== 'sign-in') return wrong(guess)
       const hash = backupCodes.hash(guess.account_id, code)
       const proof: Proof = {
         factor: 'backup-code',

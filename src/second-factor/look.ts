@@ -142,7 +142,9 @@ export function createLook({
     const [row] = rows
     if (!row) return { state: 'none' }
     const { purpose, passed_at: passedAt, passed_with: factor } = row
-    if (row.closed) return { state: 'closed' }
+    const overtaken =
+      purpose === 'enrolment' && passedAt === null && (row.has_authenticator || row.others.length > 0)
+    if (row.closed || overtaken) return { state: 'closed' }
     if (passedAt !== null && factor)
       return { state: 'passed', purpose, accountId: row.account_id, factor, passedAt }
     if (row.disabled) return { state: 'disabled' }

@@ -142,11 +142,15 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
       const id = randomBytes(16).toString('base64url')
       const { sealed, whole, prefix } = columnsOf(id, parsed)
       const { rows } = await holding(db, accountId, async (trx) => {
-        // Another number that was typed before and not proven gives way; the same one is taken up again.
+        // Another number that was typed before and not proven gives way; the same one is taken up again. What
+        // asked for it, in this browser or another, asks for nothing now, and isn't gone with it.
+        const others = sql`from phone
+          where account_id = ${accountId} and pending and number_fingerprint <> ${whole}`
         await sql`
-          delete from phone where account_id = ${accountId} and pending and number_fingerprint <> ${whole}`.execute(
+          update challenge set phone_id = null, counter = null where phone_id in (select id ${others})`.execute(
           trx,
         )
+        await sql`delete ${others}`.execute(trx)
         return sql<{ id: string }>`
           insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
             pending, created_at)

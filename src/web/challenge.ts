@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import { addressKey } from '../address.ts'
 import { authenticationBy } from '../oidc/acr.ts'
+import type { Authenticators } from '../second-factor/authenticators.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges, SendOutcome } from '../second-factor/challenges.ts'
 import type { Guesses, GuessOutcome, Passed } from '../second-factor/guesses.ts'
@@ -20,6 +21,7 @@ interface Dependencies {
   signIn: SignIn
   challenges: Challenges
   guesses: Guesses
+  authenticators: Authenticators
   trustedDevices: TrustedDevices
   trustedCookie: TrustedBrowserCookie
   enrolment: Enrolment
@@ -52,6 +54,13 @@ export function createChallengeSteps(deps: Dependencies) {
         : draw(ctx, visitor, view, error)
     }
     if (!steps.standstill(ctx, visitor, view)) steps.stop(ctx, visitor, 'ended')
+  }
+
+  /** How many digits the code has that is asked for. */
+  async function lengthAsked(visitor: Visitor): Promise<number> {
+    const view = await challenges.look(visitor)
+    const ofApp = view.state === 'open' && view.asked === 'authenticator'
+    return ofApp ? deps.authenticators.digits : codeLength
   }
 
   async function remember(ctx: Context, accountId: string): Promise<void> {
@@ -87,7 +96,7 @@ export function createChallengeSteps(deps: Dependencies) {
           visitor,
           draw === steps.backupCode
             ? say('backupCode.malformed')
-            : say('code.malformed', { length: codeLength }),
+            : say('code.malformed', { length: await lengthAsked(visitor) }),
           draw,
         )
       case 'wrong':
@@ -108,7 +117,12 @@ export function createChallengeSteps(deps: Dependencies) {
   /** Where a send leads. */
   async function sent(ctx: Context, visitor: Visitor, outcome: SendOutcome): Promise<void> {
     if (outcome === 'sent') return steps.back(ctx, visitor)
-    if (outcome === 'ended') return showAgain(ctx, visitor, null, steps.code)
+    if (outcome === 'ended') {
+      await showAgain(ctx, visitor, null, steps.code)
+      // What is still open didn't take it: another tab went on, or a form was made up.
+      if (ctx.status < 400) ctx.status = 409
+      return
+    }
     if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome)
     if ('refused' in outcome) {
       const { refused, waitSeconds } = outcome

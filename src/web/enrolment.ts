@@ -172,8 +172,8 @@ export function createEnrolment(deps: Dependencies) {
       if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome)
       if ('refused' in outcome)
         return steps.stop(ctx, visitor, outcome.refused, { waitSeconds: outcome.waitSeconds })
-      const error = pages.say(ctx, 'code.tooSoon', { seconds: outcome.waitSeconds })
-      choose(ctx, visitor, { error, ...again })
+      // The same form once more, by a double click or the way back: its code is on its way.
+      steps.back(ctx, visitor)
     },
 
     /** An authenticator app is wanted: its secret is made and shown. */
@@ -183,8 +183,8 @@ export function createEnrolment(deps: Dependencies) {
       if (!view) return
       const account = await accounts.findById(view.accountId)
       if (!account) throw new Refusal('no_account', 404, 'The account is gone.')
-      await authenticators.begin(account)
-      await challenges.askAuthenticator(visitor)
+      const { id } = await authenticators.begin(account)
+      await challenges.askAuthenticator(visitor, id)
       steps.back(ctx, visitor)
     },
 

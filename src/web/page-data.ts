@@ -1,4 +1,5 @@
 import type { OutboxMessage } from '../messaging/gateways/outbox.ts'
+import type { AccountPageData } from './account/page-data.ts'
 
 /** Every page's forms carry it. */
 interface Form {
@@ -16,7 +17,7 @@ interface Step extends Form {
 }
 
 /** Which page takes what. `app` is the client's display name: untrusted, and null where none is known. */
-export interface PageData {
+export interface PageData extends AccountPageData {
   login: Form & {
     app: string | null
     actionUrl: string
@@ -50,8 +51,10 @@ export interface PageData {
     rememberDays: number
   }
   'backup-code': Step & {
-    /** back to the code */
-    codeUrl: string
+    /** back to the code; null where no other way is open */
+    codeUrl: string | null
+    /** set when few are left, so that it is time for new ones */
+    fewLeft: number | null
     triesLeft: number
     rememberDays: number
   }
@@ -64,6 +67,8 @@ export interface PageData {
     countries: ReadonlyArray<{ code: string; name: string; dial: string }>
     /** to add an authenticator app instead; null where there is one */
     appUrl: string | null
+    /** whether the password is asked for, too */
+    askPassword?: boolean
   }
   'add-app': Step & {
     /** inline SVG, drawn by us */
@@ -72,8 +77,8 @@ export interface PageData {
     secret: string
     length: number
     triesLeft: number
-    /** to add a phone instead */
-    otherUrl: string
+    /** to add a phone instead; null where it isn't one or the other */
+    otherUrl: string | null
   }
   /** A first factor is there; backup codes are still to be had. */
   enrolled: Step & { continueUrl: string }

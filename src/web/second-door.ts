@@ -57,6 +57,16 @@ export function createSecondDoor(deps: Dependencies) {
     return challenges.issue(visitor, accountId, asker, secondsLeft(interaction))
   }
 
+  /** Lets a code in that was printed in advance, where nothing else can be asked. @returns whether there is one */
+  async function askBackupCode(
+    visitor: Visitor,
+    interaction: Interaction,
+    accountId: string,
+  ): Promise<boolean> {
+    const { left } = await deps.backupCodes.count(accountId)
+    return left > 0 && challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction))
+  }
+
   /** Where it goes on from there. */
   async function lead(
     ctx: Context,
@@ -68,6 +78,8 @@ export function createSecondDoor(deps: Dependencies) {
   ): Promise<void> {
     const app = signIn.clientOf(interaction)
     if (answer === 'no-factor') {
+      // An admin can have given backup codes to someone who has nothing else: no password alone gets past them.
+      if (await askBackupCode(visitor, interaction, accountId)) return steps.back(ctx, visitor)
       if (!askedOf(interaction).required)
         return signIn.passed(ctx, accountId, PASSWORD_ALONE, passwordAt)
       if (!deps.selfEnrolment) return steps.stop(ctx, visitor, 'no-phone', { app })
@@ -79,12 +91,7 @@ export function createSecondDoor(deps: Dependencies) {
       return steps.back(ctx, visitor)
     }
     const { refused, waitSeconds } = answer
-    // No text can go out, but a code that was printed in advance needs none.
-    const { left } = await deps.backupCodes.count(accountId)
-    const backup =
-      left > 0 &&
-      refused !== 'locked' &&
-      (await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction)))
+    const backup = refused !== 'locked' && (await askBackupCode(visitor, interaction, accountId))
     steps.stop(ctx, visitor, refused, { app, waitSeconds, backup })
   }
 

@@ -27,6 +27,9 @@ export interface StopFacts {
   backup?: boolean
 }
 
+/** So many are left when it is time for new ones (BKP-07). */
+const FEW_BACKUP_CODES = 2
+
 /** The value of the query parameter `use` with which a page is asked for a backup code. */
 export const USE_BACKUP_CODE = 'backup-code'
 /** The same for the password, where only the second factor is due. */
@@ -147,7 +150,8 @@ export function createSteps(deps: Dependencies) {
         app: null,
         ...rest,
         actionUrl: actionUrl('backup-code'),
-        codeUrl: baseUrl,
+        codeUrl: view.asked ? baseUrl : null,
+        fewLeft: view.backupCodesLeft <= FEW_BACKUP_CODES ? view.backupCodesLeft : null,
         triesLeft: view.triesLeft,
         rememberDays,
         error,

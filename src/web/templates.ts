@@ -45,6 +45,7 @@ export function createTemplates(languages: LanguageChoice, globals: object) {
     })
     environment.addFilter('lastDigits', (number: string) => /\d+$/.exec(number)?.[0] ?? '')
     environment.addFilter('timeOfDay', timeOfDay)
+    environment.addFilter('inUtc', (time: Date) => inUtc(time, language))
     environment.addFilter('aroundCodes', aroundCodes)
     return environment
   }
@@ -72,6 +73,12 @@ function toValues(given: Record<string, unknown>): Record<string, Value | Markup
     else if (typeof value === 'string') values[name] = value
   }
   return values
+}
+
+/** `21 Nov 2026, 14:03 UTC`, for whoever has no script to show it in their own zone. */
+function inUtc(time: Date, { tag }: Language): string {
+  const format = { dateStyle: 'medium', timeStyle: 'short', timeZone: 'UTC' } as const
+  return `${new Intl.DateTimeFormat(`${tag}-u-nu-latn`, format).format(time)} UTC`
 }
 
 /** `14:03:22 UTC` of an ISO time; anything else as it came. */

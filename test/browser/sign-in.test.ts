@@ -118,9 +118,10 @@ describe('signing in with a browser', () => {
     const { page, ...visit } = await world.visit()
     await visit.begin()
     await page.locator('#username:focus').waitFor()
-    expect(await tabOrder(page, 3)).toEqual([
+    expect(await tabOrder(page, 4)).toEqual([
       'password',
       'Continue',
+      'Forgotten your password?',
       'Cancel and go back to Harbour',
     ])
     await visit.password(person)

@@ -10,7 +10,9 @@ import { createMessages } from '../../src/messaging/messages.ts'
 import { createRecords } from '../../src/oidc/records.ts'
 import { createChallengeStatements } from '../../src/second-factor/challenge-statements.ts'
 import { createSendGrants } from '../../src/second-factor/send-grants.ts'
+import { sweepAlerts } from '../../src/second-factor/send-alerts.ts'
 import { sweepSendLimits } from '../../src/second-factor/send-limits.ts'
+import { createSendTraffic } from '../../src/second-factor/send-traffic.ts'
 import { burst, createFlow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
 import { unindexedReads } from '../support/plans.ts'
@@ -32,7 +34,16 @@ afterAll(async () => {
   await house.stop()
 })
 
-const TABLES = ['oidc_record', 'challenge', 'send_limit', 'sign_in_attempt', 'message'] as const
+const TABLES = [
+  'oidc_record',
+  'challenge',
+  'send_limit',
+  'send_traffic',
+  'send_pause',
+  'send_alert',
+  'sign_in_attempt',
+  'message',
+] as const
 type Swept = (typeof TABLES)[number]
 
 /** Each table's own way to sweep. */
@@ -43,14 +54,18 @@ const sweeps: Record<Swept, (db: Kysely<Database>, batch: number) => Promise<num
     const { allowedCountries } = sms
     const rules = { ...otp, allowedCountries, holdOffSeconds: 0, sharing: 'allow' } as const
     const grants = createSendGrants(clock, sms.limits)
-    const { numAffectedRows } = await createChallengeStatements(clock, rules, grants)
-      .sweep(batch)
-      .execute(db)
-    return Number(numAffectedRows)
+    return removed(createChallengeStatements(clock, rules, grants).sweep(batch).execute(db))
   },
   send_limit: (db, batch) => sweepSendLimits(db, clock, batch),
+  send_traffic: (db, batch) => removed(createSendTraffic(clock).sweep(batch).execute(db)),
+  send_pause: (db, batch) => removed(createSendTraffic(clock).sweepPauses(batch).execute(db)),
+  send_alert: (db, batch) => removed(sweepAlerts(clock, batch).execute(db)),
   sign_in_attempt: (db, batch) => createThrottle({ db, clock }).sweep(batch),
   message: (db, batch) => createMessages({ db, clock }).sweep(batch),
+}
+
+async function removed(result: Promise<{ numAffectedRows?: bigint }>): Promise<number> {
+  return Number((await result).numAffectedRows)
 }
 
 /** Fills every table: of its rows the first `EXPIRED` are due, the next `LIVE` only almost. */
@@ -60,7 +75,9 @@ async function fill(): Promise<void> {
     sql`now() - case when i <= ${EXPIRED}::int then ${due}::interval else ${live}::interval end`
   const rows = sql`generate_series(1, ${EXPIRED + LIVE}::int) i`
   const key = sql`sha256(int4send(i))`
-  await sql`truncate oidc_record, challenge, send_limit, sign_in_attempt, message`.execute(db)
+  await sql`truncate oidc_record, challenge, send_limit, send_traffic, send_pause, send_alert, sign_in_attempt, message`.execute(
+    db,
+  )
   await sql`insert into oidc_record (key, model, payload, expires_at)
     select ${key}, 'Session', '\\x00', ${age('1 second', '-1 minute')} from ${rows}`.execute(db)
   await sql`insert into oidc_record (key, model, payload)
@@ -72,8 +89,16 @@ async function fill(): Promise<void> {
     db,
   )
   await sql`insert into send_limit (key, slot, slots)
-    select ${key}, floor(extract(epoch from ${age('75 minutes', '59 minutes')}) / 300), array_fill(1, array[13])
+    select ${key}, floor(extract(epoch from ${age('27 hours', '24 hours')}) / 300), array_fill(1, array[13])
     from ${rows}`.execute(db)
+  await sql`insert into send_traffic (country, slot, sends, passes)
+    select 'c' || i, floor(extract(epoch from ${age('25 hours', '24 hours')}) / 300), 1, 0 from ${rows}`.execute(
+    db,
+  )
+  await sql`insert into send_pause (country, since, until, times, sends, passes)
+    select 'c' || i, now(), ${age('8 days', '6 days')}, 1, 1, 0 from ${rows}`.execute(db)
+  await sql`insert into send_alert (name, until)
+    select 'a' || i, ${age('1 second', '-1 minute')} from ${rows}`.execute(db)
   await sql`insert into sign_in_attempt (key, failures, last_at)
     select ${key}, 1, ${age('25 hours', '23 hours')} from ${rows}`.execute(db)
   await sql`insert into sign_in_attempt (key, failures, last_at, locked_until)
@@ -87,8 +112,12 @@ async function fill(): Promise<void> {
     select 'a' || i, i, i from ${rows} on conflict do nothing`.execute(db)
   await sql`insert into second_factor (account_id)
     select 'a' || i from ${rows} on conflict do nothing`.execute(db)
-  await sql`insert into phone (id, account_id, number, number_fingerprint, is_primary)
-    select 'p' || i, 'a' || i, '', ${key}, true from ${rows} on conflict do nothing`.execute(db)
+  await sql`insert into phone (id, account_id, number, number_fingerprint, is_primary, pending)
+    select 'p' || i, 'a' || i, '', ${key}, true, i % 2 = 0 from ${rows} on conflict do nothing`.execute(
+    db,
+  )
+  await sql`insert into authenticator (id, account_id, secret, confirmed_at, created_at)
+    select 't' || i, 'a' || i, '', now(), now() from ${rows} on conflict do nothing`.execute(db)
   await sql`analyze`.execute(db)
 }
 

@@ -117,9 +117,9 @@ export function addAdding(router: Router, deps: Dependencies): void {
     about: async () => ({}),
     back: () => APP_URL,
     async act(ctx, who) {
-      await authenticators.begin(who.account)
+      const { id } = await authenticators.begin(who.account)
       if (!(await proving.open(who))) return proving.stop(ctx, who, APP_URL, 'locked')
-      await challenges.askAuthenticator(who.visitor)
+      await challenges.askAuthenticator(who.visitor, id)
       proving.goTo(ctx, APP_URL)
     },
   })

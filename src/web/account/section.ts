@@ -42,7 +42,7 @@ export function createAccountSection(given: Dependencies) {
   const relyingParty = createRelyingParty({ provider, issuer })
   const door = createDoor({ ...given, relyingParty })
   const keepLast = secondFactor === 'required'
-  const { host } = new URL(issuer)
+  const { hostname: host } = new URL(issuer)
   const proving = createProving({ ...given, door, host })
   const confirming = createConfirming({ ...given, door })
   const deps = { ...given, relyingParty, door, keepLast, proving, confirming }
