@@ -143,7 +143,9 @@ export function createLook({
     if (!row) return { state: 'none' }
     const { purpose, passed_at: passedAt, passed_with: factor } = row
     const overtaken =
-      purpose === 'enrolment' && passedAt === null && (row.has_authenticator || row.others.length > 0)
+      purpose === 'enrolment' &&
+      passedAt === null &&
+      (row.has_authenticator || row.others.length > 0)
     if (row.closed || overtaken) return { state: 'closed' }
     if (passedAt !== null && factor)
       return { state: 'passed', purpose, accountId: row.account_id, factor, passedAt }

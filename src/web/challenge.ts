@@ -49,6 +49,7 @@ export function createChallengeSteps(deps: Dependencies) {
   ): Promise<void> {
     const view = await challenges.look(visitor)
     if (view.state === 'open') {
+      if (error === null) return steps.back(ctx, visitor)
       return view.purpose === 'enrolment'
         ? deps.enrolment.show(ctx, visitor, view, error)
         : draw(ctx, visitor, view, error)

@@ -44,7 +44,8 @@ interface Typed {
 
 /** Adding a number or an app, up to where it is proven. */
 export function addAdding(router: Router, deps: Dependencies): void {
-  const { door, confirming, relyingParty, proving, pages, phones, authenticators, challenges } = deps
+  const { door, confirming, relyingParty, proving, pages, phones, authenticators, challenges } =
+    deps
   const { allowedCountries, defaultCountry } = deps
 
   function showForm(

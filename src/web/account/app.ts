@@ -2,8 +2,8 @@ import type Router from '@koa/router'
 import type { Authenticators } from '../../second-factor/authenticators.ts'
 import type { Pages } from '../pages.ts'
 import type { Confirming } from './confirming.ts'
-import type { Door } from './door.ts'
 import { goOn } from './done.ts'
+import type { Door } from './door.ts'
 
 export const APP_URL = '/account/app'
 

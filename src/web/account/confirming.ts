@@ -30,7 +30,9 @@ interface Change<About extends object> {
 }
 
 /** A password field that stands in a form only where it is asked for. */
-export const passwordField = z.object({ password: field.max(PASSWORD_INPUT_LIMIT).optional() }).shape
+export const passwordField = z.object({
+  password: field.max(PASSWORD_INPUT_LIMIT).optional(),
+}).shape
 
 /** "Are you sure?" pages, and what their forms do. */
 export function createConfirming({ door, pages }: { door: Door; pages: Pages }) {
@@ -55,7 +57,14 @@ export function createConfirming({ door, pages }: { door: Door; pages: Pages }) 
     add<About extends object>(router: Router, change: Change<About>): void {
       const { title, message, button } = change
 
-      function show(ctx: Context, who: Me, about: About, proof: Proof, error: string | null, status = 200) {
+      function show(
+        ctx: Context,
+        who: Me,
+        about: About,
+        proof: Proof,
+        error: string | null,
+        status = 200,
+      ) {
         pages.show(ctx, status, 'account-confirm', {
           ...door.shell(ctx, who),
           title: pages.say(ctx, title),

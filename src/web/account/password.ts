@@ -6,8 +6,8 @@ import { PASSWORD_INPUT_LIMIT } from '../../accounts/passwords.ts'
 import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { FAULT_WORDS } from '../password-words.ts'
-import type { Door, Me } from './door.ts'
 import { goOn } from './done.ts'
+import type { Door, Me } from './door.ts'
 import { readStrict } from './input.ts'
 import { ACCOUNT_URL } from './relying-party.ts'
 
@@ -53,10 +53,10 @@ export function addPassword(router: Router, { door, pages, accounts }: Dependenc
       if (!(await door.proof(ctx, who, PASSWORD_URL))) return
       const { say } = pages.languageOf(ctx)
       const { current, password, again } = form
-      if (!current) return show(ctx, who, { fault: 'current', error: say('account.passwordMissing') })
+      if (!current)
+        return show(ctx, who, { fault: 'current', error: say('account.passwordMissing') })
       if (!password) return show(ctx, who, { fault: 'new', error: say('password.missing') })
-      if (password !== again)
-        return show(ctx, who, { fault: 'new', error: say('password.differ') })
+      if (password !== again) return show(ctx, who, { fault: 'new', error: say('password.differ') })
       if (!(await door.isPassword(who, current))) {
         const error = say('account.passwordWrong')
         return show(ctx, who, { fault: 'current', error, status: 403 })

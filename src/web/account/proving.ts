@@ -9,8 +9,8 @@ import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { qrCode } from '../qr.ts'
 import { STOPS, type Stop } from '../stops.ts'
-import type { Door, Me } from './door.ts'
 import { type Done, goOn } from './done.ts'
+import type { Door, Me } from './door.ts'
 import { readStrict } from './input.ts'
 
 export type Proving = ReturnType<typeof createProving>
@@ -137,11 +137,11 @@ export function createProving(deps: Dependencies) {
 
   /** Where a send leads. */
   function sent(ctx: Context, who: Me, base: string, outcome: SendOutcome): void {
-    if (outcome === 'no-sends-left') return stop(ctx, who, base, outcome)
-    if (typeof outcome === 'object' && 'refused' in outcome)
-      return stop(ctx, who, base, outcome.refused, outcome.waitSeconds)
+    if (outcome === 'no-sends-left') stop(ctx, who, base, outcome)
+    else if (typeof outcome === 'object' && 'refused' in outcome)
+      stop(ctx, who, base, outcome.refused, outcome.waitSeconds)
     // Sent, ended, or not yet to be sent again: the page says which.
-    goTo(ctx, base)
+    else goTo(ctx, base)
   }
 
   async function judge(ctx: Context, who: Me, base: string, done: Done): Promise<void> {
@@ -171,10 +171,7 @@ export function createProving(deps: Dependencies) {
     /** Opens a challenge, or goes on with the one that is open. @returns false while the account takes no codes */
     async open({ visitor, account }: Me): Promise<boolean> {
       const { state } = await challenges.look(visitor)
-      return (
-        state === 'open' ||
-        challenges.open(visitor, account.id, 'self-service', OPEN_SECONDS)
-      )
+      return state === 'open' || challenges.open(visitor, account.id, 'self-service', OPEN_SECONDS)
     },
 
     /** @param done what was done when the code is right */

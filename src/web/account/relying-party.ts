@@ -126,11 +126,15 @@ export function createRelyingParty({ provider, issuer }: { provider: Provider; i
     /** What was typed before the sign-in. */
     draft: (ctx: Context): Draft => take(ctx, draftCookie, draft) ?? {},
 
-    /** The provider's page that asks whether to sign out. */
-    signOutUrl: `/session/end?${new URLSearchParams({
-      client_id: ACCOUNT_CLIENT_ID,
-      post_logout_redirect_uri: issuer + LEFT_URL,
-    })}`,
+    /** On to the provider's page that asks whether to sign out. */
+    leave(ctx: Context): void {
+      const query = new URLSearchParams({
+        client_id: ACCOUNT_CLIENT_ID,
+        post_logout_redirect_uri: issuer + LEFT_URL,
+      })
+      ctx.status = 303
+      ctx.redirect(`/session/end?${query}`)
+    },
   }
 }
 

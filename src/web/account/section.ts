@@ -49,6 +49,7 @@ export function createAccountSection(given: Dependencies) {
 
   return (router: Router): void => {
     router.get(CALLBACK_URL, door.arrive)
+    router.get('/account/sign-out', relyingParty.leave)
     router.get(LEFT_URL, door.left)
     addOverview(router, deps)
     // Before the pages of single numbers, whose ids stand in the same place.
