@@ -111,6 +111,7 @@ async function assemble(
     pages: createProviderPages(pages, host),
     secondFactor: config.secondFactor,
     placeOf,
+    languages: known.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {
       isTrusted: async (ctx, accountId) => {
         const token = trustedCookie.read(ctx)

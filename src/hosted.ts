@@ -16,6 +16,7 @@ import { createConsent } from './web/consent.ts'
 import { createEnrolment } from './web/enrolment.ts'
 import { createForgotten } from './web/forgotten.ts'
 import { createInteraction } from './web/interaction.ts'
+import { createKnownBrowsers } from './web/known-browser.ts'
 import { addLinks } from './web/links.ts'
 import { createLogin } from './web/login.ts'
 import { createPageForms } from './web/page-forms.ts'
@@ -60,6 +61,11 @@ export function createHosted(deps: Dependencies) {
     browsers,
   })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
+  const knownBrowsers = createKnownBrowsers({
+    fingerprint: rooms.fingerprint,
+    browsers,
+    secure: config.issuer.startsWith('https:'),
+  })
   const visitors = createVisitors({ provider, cookieKeys: secrets.cookieKeys, browsers })
   const signIn = createSignIn({ provider, units })
   const steps = createSteps({
@@ -106,7 +112,7 @@ export function createHosted(deps: Dependencies) {
     challenges,
     show: interaction.show,
     steps: {
-      login: createLogin({ ...door, secondDoor }),
+      login: createLogin({ ...door, secondDoor, knownBrowsers }),
       'step-up': secondDoor.stepUp,
       code: code.verify,
       resend: code.resend,

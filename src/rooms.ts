@@ -106,7 +106,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     phoneChanges: createPhoneChanges({ db, clock, onChange }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
     locks: createLocks({ db, clock }),
-    clients: createClients({ db, vault, production: config.production }),
+    clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),
   }
 }

@@ -101,9 +101,16 @@ export function createAuthentication(deps: Dependencies) {
      * Checks name and password. Unknown name, wrong password, disabled account and locked name give the
      * same answer after the same work: nothing here may tell them apart. The caller concludes the attempt, when
      * it knows whether the sign-in may go on. While a name is locked, tries leave no trace.
+     *
+     * @param knownBrowser secret of a browser in which this name's password was right before: its tries are counted apart
      */
-    async authenticate(username: string, password: string): Promise<Attempt> {
-      const key = fingerprint('name', usernameKey(username))
+    async authenticate(
+      username: string,
+      password: string,
+      knownBrowser?: string,
+    ): Promise<Attempt> {
+      const name = usernameKey(username)
+      const key = fingerprint('name', knownBrowser ? `${name}\0${knownBrowser}` : name)
       const found = await countAndFind(key, username)
       const judged = found.failures !== null
       const usable = judged && !found.disabled_at ? found.password_hash : null

@@ -54,6 +54,18 @@ export function addAccountStateCommands(noun: Command): void {
       }),
   )
 
+  const forget = noun
+    .command('forget-browsers')
+    .description('ask for a code again in every browser that is remembered')
+    .argument('<username>')
+  perform(forget, 'account forget-browsers anna', (username: string) =>
+    inSession(async (session) => {
+      const { id } = await findAccount(session.accounts, username)
+      const browsers = await session.trustedDevices.endAll(id)
+      return { json: { username, browsers }, text: `Forgotten: ${browsers} browsers` }
+    }),
+  )
+
   const unlock = noun
     .command('unlock')
     .description('take passwords and codes again, after too many wrong ones')

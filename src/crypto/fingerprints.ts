@@ -5,11 +5,12 @@ export type Fingerprints = ReturnType<typeof createFingerprints>
 
 export type FingerprintKind =
   | 'phone'
+  | 'phone-prefix'
   | 'address'
   | 'name'
   | 'client'
   | 'backup-code'
-  | 'phone-prefix'
+  | 'known-browser'
 
 /**
  * Keyed hashes under which personal values are found and counted without being readable.

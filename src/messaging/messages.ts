@@ -1,4 +1,5 @@
 import { type Expression, type Kysely, type RawBuilder, sql } from 'kysely'
+import { type AuditEvent, auditEntry } from '../audit/event.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Database } from '../db/schema.ts'
 import type { MessageState } from '../db/tables/messaging.ts'
@@ -8,6 +9,13 @@ const KEPT_SECONDS = 30 * 24 * 3600
 
 /** A detail is a few words; a driver that says more mustn't fill the table with it. */
 const MAX_DETAIL = 200
+
+/** What the audit trail says of a try. */
+const EVENTS = {
+  accepted: 'message.sent',
+  refused: 'message.failed',
+  unknown: 'message.unconfirmed',
+} as const
 
 export interface NewMessage {
   id: string
@@ -35,17 +43,23 @@ export function createMessages({ db, clock }: { db: Kysely<Database>; clock: Clo
     },
 
     async finish(id: string, result: SendResult): Promise<void> {
-      await db
-        .updateTable('message')
-        .set({
-          state: result.outcome,
-          provider_id: result.outcome === 'accepted' ? result.providerId : null,
-          failure: result.outcome === 'refused' ? result.failure : null,
-          detail: result.outcome === 'accepted' ? null : result.detail.slice(0, MAX_DETAIL),
-          updated_at: clock(),
-        })
-        .where('id', '=', id)
-        .execute()
+      const { outcome } = result
+      const event: AuditEvent = {
+        type: EVENTS[outcome],
+        accountId: sql`(select account_id from challenge c where c.id = finished.challenge_id)`,
+        detail: { message: id, gateway: sql`gateway`, failure: sql`failure` },
+      }
+      await sql`
+        with finished as (
+          update message set state = ${outcome},
+            provider_id = ${outcome === 'accepted' ? result.providerId : null},
+            failure = ${outcome === 'refused' ? result.failure : null},
+            detail = ${outcome === 'accepted' ? null : result.detail.slice(0, MAX_DETAIL)},
+            updated_at = ${clock()}
+          where id = ${id}
+          returning *
+        )
+        ${auditEntry(clock, event, sql`from finished`)}`.execute(db)
     },
 
     /** Deletes at most `batch` rows past their keeping; several instances may do so at once. */

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
 import type { AdapterPayload } from 'oidc-provider'
 import { z } from 'zod'
+import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
+import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { isBuiltIn } from './built-in.ts'
@@ -64,10 +67,12 @@ interface BuiltInClient {
 /** @param production whether plain http redirects are refused except to loopback */
 export function createClients({
   db,
+  clock,
   vault,
   production,
 }: {
   db: Db
+  clock: Clock
   vault: Vault
   production: boolean
 }) {
@@ -108,21 +113,24 @@ export function createClients({
         ...(client.scope && { scope: client.scope.join(' ') }),
         introspects: client.introspects,
       }
-      const inserted = await db
-        .insertInto('client')
-        .values({
-          id: client.id,
-          name: client.name ?? null,
-          secret: secret ? vault.seal(secret, place(client.id)) : null,
-          metadata: JSON.stringify(metadata),
-          first_party: client.firstParty,
-          second_factor: client.secondFactor ?? null,
-        })
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .returning('id')
-        .executeTakeFirst()
-      if (!inserted)
-        throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
+      await db.transaction().execute(async (trx) => {
+        const inserted = await trx
+          .insertInto('client')
+          .values({
+            id: client.id,
+            name: client.name ?? null,
+            secret: secret ? vault.seal(secret, place(client.id)) : null,
+            metadata: JSON.stringify(metadata),
+            first_party: client.firstParty,
+            second_factor: client.secondFactor ?? null,
+          })
+          .onConflict((conflict) => conflict.column('id').doNothing())
+          .returning('id')
+          .executeTakeFirst()
+        if (!inserted)
+          throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
+        await auditEntry(clock, { type: 'client.created', clientId: client.id }).execute(trx)
+      })
       return { id: client.id, secret }
     },
 
@@ -193,11 +201,12 @@ export function createClients({
      */
     async remove(id: string): Promise<boolean> {
       assertNotBuiltIn(id)
-      const { numDeletedRows } = await db
-        .deleteFrom('client')
-        .where('id', '=', id)
-        .executeTakeFirstOrThrow()
-      return numDeletedRows > 0n
+      const { rows } = await sql`
+        with gone as (delete from client where id = ${id} returning id)
+        ${auditEntry(clock, { type: 'client.deleted', clientId: sql`id` }, sql`from gone`)}`.execute(
+        db,
+      )
+      return rows.length > 0
     },
   }
 }

@@ -65,6 +65,8 @@ interface Dependencies {
   /** left out while no browser is remembered */
   isTrusted?: IsTrusted
   placeOf: PlaceOf
+  /** tags of the languages pages come in */
+  languages: readonly string[]
 }
 
 /** node-oidc-provider with all its settings. */
@@ -85,6 +87,7 @@ export function createProvider(deps: Dependencies): Provider {
     ttl: TTL,
     scopes: SCOPES,
     claims: CLAIMS,
+    discovery: { ui_locales_supported: deps.languages },
     acrValues: Object.values(ACR),
     subjectTypes: ['public'],
     responseTypes: ['code'],

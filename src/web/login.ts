@@ -4,6 +4,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { PASSWORD_INPUT_LIMIT } from '../accounts/passwords.ts'
 import { PASSWORD_ALONE } from '../oidc/acr.ts'
 import { field } from './forms.ts'
+import type { KnownBrowsers } from './known-browser.ts'
 import type { Pages } from './pages.ts'
 import type { SecondDoor } from './second-door.ts'
 import type { SignIn } from './sign-in.ts'
@@ -14,6 +15,7 @@ interface Dependencies {
   signIn: SignIn
   accounts: Accounts
   secondDoor: SecondDoor
+  knownBrowsers: KnownBrowsers
   visitors: Visitors
   steps: Steps
   pages: Pages
@@ -29,7 +31,7 @@ const NOBODY = ''
 
 /** The first door: checks name and password, and asks for the second factor. No session comes of it. */
 export function createLogin(deps: Dependencies) {
-  const { signIn, accounts, secondDoor, visitors, steps, pages } = deps
+  const { signIn, accounts, secondDoor, knownBrowsers, visitors, steps, pages } = deps
 
   return async (ctx: Context): Promise<void> => {
     const visitor = visitors.of(ctx)
@@ -44,8 +46,13 @@ export function createLogin(deps: Dependencies) {
     const { username, password } = form.data
     const now = Math.floor(Date.now() / 1000)
     const language = pages.languageOf(ctx).tag
-    const { account, conclude } = await accounts.authenticate(username, password)
+    const { account, conclude } = await accounts.authenticate(
+      username,
+      password,
+      knownBrowsers.of(ctx, username),
+    )
     if (account && (await secondDoor.isRemembered(ctx, interaction, account.id))) {
+      knownBrowsers.note(ctx, username)
       await conclude(true, language)
       return signIn.passed(ctx, account.id, PASSWORD_ALONE, now)
     }
@@ -63,6 +70,7 @@ export function createLogin(deps: Dependencies) {
       const error = pages.say(ctx, 'login.wrong')
       return steps.login(ctx, visitor, app, { username, error, status: 401 })
     }
+    knownBrowsers.note(ctx, username)
     await conclude(true, language)
     await secondDoor.lead(ctx, visitor, interaction, account.id, answer, now)
   }
