@@ -20,12 +20,20 @@ export function signedOutPage(notice?: string): string {
   )
 }
 
-export function signedInPage({ claims, profile, idToken }: User): string {
+/**
+ * @param api whether there is an API to ask
+ * @param notice what came of the last thing the person did
+ */
+export function signedInPage(
+  { claims, profile, idToken }: User,
+  { api, notice }: { api: boolean; notice?: string | undefined },
+): string {
   const name = profile.name ?? profile.preferred_username ?? claims.sub
   const { alg } = headerOf(idToken)
   return layout(
     'Signed in – Example app',
     markup`
+      ${notice ? markup`<p class="notice" role="status">${notice}</p>` : ''}
       <h1>Hello, ${name}</h1>
       <p class="lead">You are signed in.</p>
       <h2>How you signed in</h2>
@@ -38,6 +46,7 @@ export function signedInPage({ claims, profile, idToken }: User): string {
           `when the last of them was checked: ${time(claims.auth_time)}`,
         ],
       ])}
+      ${api ? apiSection : ''}
       <h2>Who you are</h2>
       ${claimTable([
         ['sub', claims.sub, 'your account at the provider; it never changes'],
@@ -54,6 +63,13 @@ export function signedInPage({ claims, profile, idToken }: User): string {
       <form action="/sign-out" method="post"><button>Sign out</button></form>`,
   )
 }
+
+const apiSection = markup`
+      <h2>What you can do here</h2>
+      <p class="meaning">Both ask the API behind this app. Moving money takes two factors, shown in the last five
+        minutes.</p>
+      <form action="/api/balance" method="post"><button>Read my balance</button></form>
+      <form action="/api/transfers" method="post"><button>Move money</button></form>`
 
 export function errorPage(title: string, message: string): string {
   return layout(

@@ -3,7 +3,9 @@ import { createServer } from 'node:http'
 import Router from '@koa/router'
 import Koa, { type Context } from 'koa'
 import * as client from 'openid-client'
+import { type Answer, type Call, callApi, isCall, type Needed } from './api.ts'
 import { errorPage, signedInPage, signedOutPage, styles } from './pages.ts'
+import { createDiscovery } from './provider.ts'
 
 export interface RelyingPartyOptions {
   /** the provider's address, as in its discovery document */
@@ -13,6 +15,8 @@ export interface RelyingPartyOptions {
   port: number
   /** address to listen on */
   host?: string
+  /** the API of `../protected-api`, if this app has it behind it */
+  apiUrl?: string | undefined
 }
 
 export interface RelyingParty {
@@ -27,13 +31,25 @@ export interface User {
   /** what userinfo adds: name, e-mail, phone */
   profile: client.UserInfoResponse
   idToken: string
+  accessToken: string
+}
+
+/** A sign-in begun and not finished. */
+interface Attempt {
+  nonce: string
+  codeVerifier: string
+  needed: Needed
+  /** what the person wanted when a better sign-in was found due, who they were, and why it wasn't enough */
+  resume?: { call: Call; sub: string; error: string } | undefined
 }
 
 interface Session {
   expiresAt: number
   user?: User
-  /** sign-ins begun in this browser and not finished, by their `state`: there may be one in each tab */
-  pending: Map<string, { nonce: string; codeVerifier: string }>
+  /** what came of the last thing the person did, to be shown once */
+  notice?: string | undefined
+  /** by their `state`: there may be one in each tab */
+  pending: Map<string, Attempt>
 }
 
 const SESSION_HOURS = 8
@@ -42,7 +58,7 @@ const SCOPE = 'openid profile email phone'
 
 /** A small app that leaves signing in to an OpenID Connect provider. Behind TLS, its cookie must be `Secure`. */
 export async function startRelyingParty(options: RelyingPartyOptions): Promise<RelyingParty> {
-  const { issuer, clientId, clientSecret, port, host = '127.0.0.1' } = options
+  const { issuer, clientId, clientSecret, port, host = '127.0.0.1', apiUrl } = options
   const url = `http://localhost:${port}`
   const redirectUri = `${url}/callback`
   const cookieName = 'example_app_session'
@@ -74,20 +90,20 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
     ctx.cookies.set(cookieName, null)
   }
 
-  const router = new Router()
-
-  router.get('/', (ctx) => {
-    const user = sessionOf(ctx)?.user
-    ctx.body = user ? signedInPage(user) : signedOutPage()
-  })
-
-  router.get('/sign-in', async (ctx) => {
+  /** Sends the person to the provider. */
+  async function askSignIn(
+    ctx: Context,
+    session: Session,
+    needed: Needed = {},
+    resume?: Attempt['resume'],
+  ): Promise<void> {
     const configuration = await provider()
-    const session = sessionOf(ctx) ?? beginSession(ctx)
     const state = client.randomState()
-    const attempt = {
+    const attempt: Attempt = {
       nonce: client.randomNonce(),
       codeVerifier: client.randomPKCECodeVerifier(),
+      needed,
+      resume,
     }
     const [oldest] = session.pending.keys()
     if (oldest && session.pending.size >= PENDING_AT_MOST) session.pending.delete(oldest)
@@ -101,9 +117,32 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
         nonce: attempt.nonce,
         code_challenge: await client.calculatePKCECodeChallenge(attempt.codeVerifier),
         code_challenge_method: 'S256',
+        ...needed,
       }),
     )
+  }
+
+  /** Does what was begun before the sign-in, once and for the same person, and says what came of it. */
+  async function resumed({ claims, accessToken }: User, resume: Attempt['resume'], api: string) {
+    if (!resume) return undefined
+    if (claims.sub !== resume.sub) return 'Someone else signed in, so nothing was done.'
+    const answer = await callApi(await provider(), api, accessToken, resume.call)
+    return `The API wanted more (${resume.error}), you proved it. ${told(answer)}`
+  }
+
+  const router = new Router()
+
+  router.get('/', (ctx) => {
+    const session = sessionOf(ctx)
+    if (!session?.user) {
+      ctx.body = signedOutPage()
+      return
+    }
+    ctx.body = signedInPage(session.user, { api: apiUrl !== undefined, notice: session.notice })
+    session.notice = undefined
   })
+
+  router.get('/sign-in', (ctx) => askSignIn(ctx, sessionOf(ctx) ?? beginSession(ctx)))
 
   router.get('/callback', async (ctx) => {
     const session = sessionOf(ctx)
@@ -128,16 +167,34 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
         expectedNonce: attempt.nonce,
         pkceCodeVerifier: attempt.codeVerifier,
         idTokenExpected: true,
+        ...(attempt.needed.max_age && { maxAge: Number(attempt.needed.max_age) }),
       },
     )
     const claims = tokens.claims()
     if (!claims || !tokens.id_token) throw new Error('the provider gave no ID token')
-    const profile = await client.fetchUserInfo(configuration, tokens.access_token, claims.sub)
-    beginSession(ctx, { claims, profile, idToken: tokens.id_token })
+    const { access_token: accessToken, id_token: idToken } = tokens
+    const profile = await client.fetchUserInfo(configuration, accessToken, claims.sub)
+    const user = { claims, profile, idToken, accessToken }
+    const next = beginSession(ctx, user)
+    if (apiUrl) next.notice = await resumed(user, attempt.resume, apiUrl)
     redirect(ctx, new URL(url))
   })
 
-  // By POST, and the cookie is SameSite=Lax: another site's page can't sign anybody out.
+  // By POST, and the cookie is SameSite=Lax: another site's page can't do anything here in a visitor's name.
+  router.post('/api/:call', async (ctx) => {
+    const session = sessionOf(ctx)
+    const { call } = ctx.params
+    if (!session?.user || !apiUrl || !isCall(call)) return redirect(ctx, new URL(url))
+    const { claims, accessToken } = session.user
+    const answer = await callApi(await provider(), apiUrl, accessToken, call)
+    if (answer.outcome === 'needs') {
+      const { needed, error } = answer
+      return askSignIn(ctx, session, needed, { call, sub: claims.sub, error })
+    }
+    session.notice = told(answer)
+    redirect(ctx, new URL(url))
+  })
+
   router.post('/sign-out', async (ctx) => {
     const user = sessionOf(ctx)?.user
     endSession(ctx)
@@ -197,29 +254,10 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
   }
 }
 
-/** Asks for the provider's discovery document at the first sign-in and keeps it; a failure isn't kept. */
-function createDiscovery(issuer: string, clientId: string, clientSecret: string) {
-  let found: Promise<client.Configuration> | undefined
-  return (): Promise<client.Configuration> => {
-    found ??= client
-      .discovery(new URL(issuer), clientId, undefined, client.ClientSecretBasic(clientSecret), {
-        // Without this, openid-client trusts TLS to the provider and doesn't look at the ID token's signature.
-        execute: [client.enableNonRepudiationChecks, ...insecureOnLoopback(issuer)],
-        timeout: 10,
-      })
-      .catch((error: unknown) => {
-        found = undefined
-        throw error
-      })
-    return found
-  }
-}
-
-/** Plain http is for a provider on this machine only. */
-function insecureOnLoopback(issuer: string) {
-  const { protocol, hostname } = new URL(issuer)
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname)
-  return protocol === 'http:' && loopback ? [client.allowInsecureRequests] : []
+function told(answer: Answer): string {
+  return answer.outcome === 'answered'
+    ? `The API answers ${answer.text}`
+    : `The API still says no (${answer.error}).`
 }
 
 /** What went wrong, for the person in front of it. Details are for the log. */

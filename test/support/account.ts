@@ -31,7 +31,10 @@ export async function signIn(
 export async function signInToAccount(
   house: House,
   username: string,
-  { phone = PHONES[0], ...options }: { phone?: string | null } & Parameters<typeof createFlow>[1] = {},
+  {
+    phone = PHONES[0],
+    ...options
+  }: { phone?: string | null } & Parameters<typeof createFlow>[1] = {},
 ) {
   const flow = createFlow(house, options)
   const arrived = await signIn(house, flow, await flow.request('/account'), username, phone)

@@ -133,6 +133,9 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
       return { id, secret: secret ?? '' }
     },
 
+    /** Texts that carry a code; an owner may be told of other things meanwhile. */
+    codeTexts: () => gateway.messages.filter(({ text }) => /#\d+$/.test(text)),
+
     /** The code in the last text a number got. */
     lastCode(phone: string = PHONES[0]): string {
       const texts = gateway.messages.filter(({ to }) => to === phone).map(({ text }) => text)

@@ -45,7 +45,7 @@ describe('a name', () => {
     async (name) => {
       const flow = await atLogin()
       expect((await flow.password(name)).status).toBe(401)
-      expect(house.gateway.requests).toEqual([])
+      expect(house.codeTexts()).toEqual([])
       const creating = house.rooms.accounts.create({ username: name, password: PASSWORD })
       await expect(creating).rejects.toMatchObject({ code: 'username' })
     },
@@ -67,7 +67,7 @@ describe('a name', () => {
       const flow = await atLogin()
       expect((await flow.password(name ?? '', password)).status).toBe(401)
     }
-    expect(house.gateway.requests).toEqual([])
+    expect(house.codeTexts()).toEqual([])
     expect(await house.rooms.accounts.findByUsername('alex')).toBeDefined()
   })
 
@@ -77,7 +77,7 @@ describe('a name', () => {
       const flow = await atLogin()
       expect((await flow.password(name)).status).toBe(401)
       expect((await flow.password('alex', `${PASSWORD}${name}`)).status).toBe(401)
-      expect(house.gateway.requests).toEqual([])
+      expect(house.codeTexts()).toEqual([])
     },
   )
 })
