@@ -3,20 +3,26 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, describe, expect, test } from 'vitest'
+import { createScriptedBrowser } from '../examples/scripted-browser.ts'
 import { freePort } from './support/ports.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const dataDir = mkdtempSync(join(tmpdir(), 'sallyport-demo-'))
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-async function runDemo(env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['examples/demo/main.ts', '--once'], {
+async function startDemo(args: string[], env: Record<string, string> = {}) {
+  return spawn(process.execPath, ['examples/demo/main.ts', ...args], {
     cwd: ROOT,
     env: { PATH: process.env.PATH, PORT: String(await freePort()), DATA_DIR: dataDir, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+}
+
+async function runDemo(env: Record<string, string> = {}) {
+  const child = await startDemo(['--once'], env)
   const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
   const [output, errors, code] = await Promise.all([text(child.stdout), text(child.stderr), exit])
   return { output, errors, code }
@@ -73,4 +79,55 @@ describe('npm run demo -- --once', () => {
     expect(errors).toContain('BRAND_COLOR must be a colour')
     expect(code).toBe(1)
   })
+})
+
+/** Reads until the demo has said all it has to say. */
+async function readTour(child: Awaited<ReturnType<typeof startDemo>>): Promise<string> {
+  let output = ''
+  for await (const line of createInterface({ input: child.stdout })) {
+    output += `${line}\n`
+    if (line.includes('Ctrl+C stops it')) break
+  }
+  return output
+}
+
+test('npm run demo tells where to click, and it is so', { timeout: 90_000 }, async () => {
+  const child = await startDemo([])
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
+  try {
+    const output = await readTour(child)
+    const [, app = ''] = /App +(\S+)/.exec(output) ?? []
+    const [, password = ''] = /Password +(\S+) for alex and for robin/.exec(output) ?? []
+    const [, backupCode = ''] = /((?:[B-Z]{4}-){3}[B-Z]{4})/.exec(output) ?? []
+    const wide = output.split('\n').filter((line) => line.length > 80)
+    expect(wide).toEqual([])
+
+    const browser = createScriptedBrowser()
+    const signIn = async (username: string) => {
+      const login = await (await browser.open(app)).form({ button: 'Sign in' }).submit()
+      return login.form({ has: 'password' }).submit({ username, password })
+    }
+    expect((await signIn('robin')).text).toContain('Add your phone')
+
+    // A browser that is remembered, and an API that asks for more.
+    await (await signIn('alex')).form({ button: 'Use a backup code' }).submit()
+    await browser.page.form({ has: 'code' }).submit({ code: backupCode, remember: 'yes' })
+    expect(browser.page.text).toContain('pwd, otp, mfa')
+    await browser.page.form({ button: 'Sign out' }).submit()
+    await browser.page.form({ button: 'Sign out' }).submit()
+    expect((await signIn('alex')).text).toContain('one factor')
+    await browser.page.form({ button: 'Read my balance' }).submit()
+    expect(browser.page.text).toContain('"done":"balance"')
+    await browser.page.form({ button: 'Move money' }).submit()
+    expect(browser.page.text).toContain('You are signed in as alex')
+    await browser.page.form({ button: 'Continue' }).submit()
+    const phone = await fetch(`${new URL(browser.page.url).origin}/dev/outbox.json`)
+    const code = /#(\d+)"[^#]*$/.exec(await phone.text())?.[1] ?? ''
+    await browser.page.form({ has: 'code' }).submit({ code })
+    expect(browser.page.text).toContain('insufficient_user_authentication')
+    expect(browser.page.text).toContain('"done":"transfers"')
+  } finally {
+    child.kill('SIGINT')
+  }
+  expect(await exit).toBe(0)
 })

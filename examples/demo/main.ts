@@ -2,21 +2,24 @@ import { ConfigError, readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { type RunningServer, startServer } from '../../src/server.ts'
+import { type ProtectedApi, startProtectedApi } from '../protected-api/protected-api.ts'
 import { type RelyingParty, startRelyingParty } from '../relying-party/relying-party.ts'
 import { choosePort } from './ports.ts'
 import { createPrinter } from './printer.ts'
-import { CLIENT_ID, registerSample } from './sample.ts'
+import { API_ID, CLIENT_ID, registerSample } from './sample.ts'
 import { signIn } from './sign-in.ts'
+import { printTour } from './tour.ts'
 
 const print = createPrinter(process.stdout)
-const running: { provider?: RunningServer; app?: RelyingParty } = {}
+const running: { provider?: RunningServer; app?: RelyingParty; api?: ProtectedApi } = {}
 
-/** The demo: a provider, an app and a simulated phone in this process, and one sign-in through all of them. */
+/** The demo: a provider, an app with an API and a simulated phone in this process, and one sign-in through them. */
 async function demo(): Promise<void> {
   print.title('Sallyport demo')
   const wanted = readConfig({ PORT: process.env.PORT }).config.port
   const port = await choosePort(wanted, print.note)
   const appPort = await choosePort(wanted + 1, print.note, [port])
+  const apiPort = await choosePort(wanted + 2, print.note, [port, appPort])
 
   // Configured here and not by .env, so that it works whatever a developer's own settings are.
   const { config, secrets } = readConfig({
@@ -26,9 +29,13 @@ async function demo(): Promise<void> {
     BRAND_NAME: process.env.BRAND_NAME,
     BRAND_LOGO_URL: process.env.BRAND_LOGO_URL,
     BRAND_COLOR: process.env.BRAND_COLOR,
+    DEFAULT_COUNTRY: 'SE',
+    TRUSTED_DEVICE_DAYS: '14',
     SMS_GATEWAYS: 'outbox',
     // Each start signs in once, and nobody pays for these texts.
     SMS_LIMIT_PHONE_HOUR: '1000',
+    SMS_LIMIT_PHONE_DAY: '1000',
+    SMS_LIMIT_PREFIX_HOUR: '1000',
     SMS_LIMIT_IP_HOUR: '1000',
   })
   print.note('Starting the provider on its embedded database; the first start creates it.')
@@ -37,29 +44,28 @@ async function demo(): Promise<void> {
   running.provider = await startServer({ config, secrets: complete, log })
   await running.provider.ready
   const sample = await registerSample({ config, secrets: complete, log, appPort })
+  const { issuer, dataDir } = config
+  running.api = await startProtectedApi({
+    issuer,
+    clientId: API_ID,
+    clientSecret: sample.apiSecret,
+    port: apiPort,
+  })
   running.app = await startRelyingParty({
-    issuer: config.issuer,
+    issuer,
     clientId: CLIENT_ID,
     clientSecret: sample.clientSecret,
     port: appPort,
+    apiUrl: running.api.url,
   })
-  print.note(`Provider and app are up (${seconds()} s).`)
+  print.note(`Provider, app and API are up (${seconds()} s).\n`)
 
-  const claims = await signIn({ issuer: config.issuer, app: running.app.url, ...sample, print })
-  print.section('The ID token’s claims, verified')
-  print.json(claims)
+  const app = running.app.url
+  print.json(await signIn({ issuer, app, ...sample, print }))
   print.note(`From a cold start to a verified ID token: ${seconds()} s.`)
 
   if (process.argv.includes('--once')) return stop(0)
-  print.section('Try it yourself')
-  print.table([
-    ['App', running.app.url],
-    ['Phone', `${config.issuer}/dev/outbox`],
-    ['Provider', config.issuer],
-    ['User name', sample.username],
-    ['Password', sample.password],
-  ])
-  print.note('Open the app, sign in, and read the code from the simulated phone. Ctrl+C stops it.')
+  printTour({ sample, app, issuer, dataDir, print })
 }
 
 function seconds(): string {
@@ -72,6 +78,7 @@ async function stop(code: number): Promise<void> {
   if (stopping) process.exit(code)
   stopping = true
   await running.app?.close()
+  await running.api?.close()
   await running.provider?.stop()
   process.exit(code)
 }

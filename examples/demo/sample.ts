@@ -9,15 +9,24 @@ import { parsePhoneNumber } from '../../src/phone-number.ts'
 import { createRooms, type Rooms } from '../../src/rooms.ts'
 
 export const CLIENT_ID = 'demo-app'
-const USERNAME = 'alex'
-/** from the range that the Swedish authority keeps for fiction: it rings nowhere */
+export const API_ID = 'demo-api'
+
+/** From the range that the Swedish authority keeps for fiction: they ring nowhere. */
 const PHONE = '+46701740605'
+const WORK_PHONE = '+46701740606'
+/** robin's, who has none yet and is to add it */
+export const NEW_PHONE = '+46701740607'
 
 export interface Sample {
   username: string
   password: string
   phone: string
+  /** one-time codes of the same person, made anew at each start */
+  backupCodes: string[]
+  /** someone who has the same password and no second factor yet */
+  newcomer: string
   clientSecret: string
+  apiSecret: string
 }
 
 interface Settings {
@@ -28,54 +37,80 @@ interface Settings {
 }
 
 /**
- * Makes the sample user and registers the app, through the rooms and beside the running provider, as the
- * command line does. What is there from an earlier start is brought up to date.
+ * Makes the sample people and registers the app and its API, through the rooms and beside the running provider,
+ * as the command line does. All are made anew at each start, whatever was done to them in the one before.
  */
 export async function registerSample({ config, secrets, log, appPort }: Settings): Promise<Sample> {
   const database = await openDatabase({ url: undefined, dataDir: config.dataDir, poolSize: 2 }, log)
   try {
     const rooms = await createRooms(database.db, databaseClock, config, secrets)
     const password = samplePassword(secrets)
-    await ensureUser(rooms, password)
-    const app = `http://localhost:${appPort}`
-    // Anew each time, as its port may have changed; so its secret is kept nowhere.
-    await rooms.clients.remove(CLIENT_ID)
-    const { secret = '' } = await rooms.clients.create({
-      id: CLIENT_ID,
-      name: 'Example app',
-      redirectUris: [`${app}/callback`],
-      postLogoutRedirectUris: [`${app}/signed-out`],
-      firstParty: true,
-    })
-    return { username: USERNAME, password, phone: PHONE, clientSecret: secret }
+    const backupCodes = await makeAlex(rooms, password)
+    await makePerson(rooms, 'robin', password)
+    return {
+      username: 'alex',
+      password,
+      phone: PHONE,
+      backupCodes,
+      newcomer: 'robin',
+      ...(await registerClients(rooms, `http://localhost:${appPort}`)),
+    }
   } finally {
     await database.close()
   }
 }
 
-async function ensureUser({ accounts, phones, throttle, fingerprint }: Rooms, password: string) {
+/** Two phones and backup codes. @returns the codes */
+async function makeAlex(rooms: Rooms, password: string): Promise<string[]> {
+  const { phones, phoneChanges, backupCodes } = rooms
+  const id = await makePerson(rooms, 'alex', password)
+  await phones.add(id, parsed(PHONE), true)
+  const work = await phones.add(id, parsed(WORK_PHONE), true)
+  await phoneChanges.label(id, work.id, 'Work phone')
+  // As at a first enrolment, so that the phone doesn't begin with a notice of it.
+  return backupCodes.issue(id, { enrolling: true })
+}
+
+/** @returns the id of the account */
+async function makePerson(
+  { accounts, throttle, fingerprint }: Rooms,
+  username: string,
+  password: string,
+): Promise<string> {
   // Someone may have tried wrong passwords on purpose; a new start forgives them.
-  await throttle.clear(fingerprint('name', usernameKey(USERNAME)))
-  const held = await accounts.findByUsername(USERNAME)
-  if (held) {
-    const { account, conclude } = await accounts.authenticate(USERNAME, password)
-    await conclude(account !== undefined)
-    if (!account) await accounts.setPassword(held.id, password, { how: 'reset' })
-  }
-  const account =
-    held ??
-    (await accounts.create({
-      username: USERNAME,
-      password,
-      name: 'Alex Sample',
-      email: 'alex@example.com',
-    }))
-  const numbers = await phones.list(account.id)
-  const parsed = parsePhoneNumber(PHONE, '*')
-  if ('fault' in parsed) throw new Error(`the sample phone number is ${parsed.fault}`)
-  if (!numbers.some(({ number }) => number === parsed.number)) {
-    await phones.add(account.id, parsed, true)
-  }
+  await throttle.clear(fingerprint('name', usernameKey(username)))
+  const before = await accounts.findByUsername(username)
+  if (before) await accounts.remove(before.id)
+  const name = `${username.charAt(0).toUpperCase()}${username.slice(1)} Sample`
+  const email = `${username}@example.com`
+  const { id } = await accounts.create({ username, password, name, email })
+  return id
+}
+
+async function registerClients({ clients }: Rooms, app: string) {
+  // Anew each time, as the port may have changed; so their secrets are kept nowhere.
+  await clients.remove(CLIENT_ID)
+  await clients.remove(API_ID)
+  const { secret: clientSecret = '' } = await clients.create({
+    id: CLIENT_ID,
+    name: 'Example app',
+    redirectUris: [`${app}/callback`],
+    postLogoutRedirectUris: [`${app}/signed-out`],
+    firstParty: true,
+  })
+  const { secret: apiSecret = '' } = await clients.create({
+    id: API_ID,
+    name: 'Example API',
+    grants: ['client_credentials'],
+    introspects: [CLIENT_ID],
+  })
+  return { clientSecret, apiSecret }
+}
+
+function parsed(number: string) {
+  const phone = parsePhoneNumber(number, '*')
+  if ('fault' in phone) throw new Error(`the sample phone number ${number} is ${phone.fault}`)
+  return phone
 }
 
 /** Random, and the same at each start over one data directory, without being stored. */

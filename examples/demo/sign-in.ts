@@ -46,12 +46,10 @@ export async function signIn({ issuer, app, username, password, phone, print }: 
   assertDue(code, 'the page that asks for the code', () => code.form({ has: 'code' }))
 
   print.step(3, `The simulated phone (${phone}) shows`)
-  const text = await lastText(issuer, phone)
+  const { text, digits } = await lastCode(issuer, phone)
   print.message(text)
 
   print.step(4, 'You type the code, and the provider sends you back to the app')
-  const digits = /#(\d+)$/.exec(text)?.[1]
-  if (!digits) throw new Error(`there is no code in the text ${JSON.stringify(text)}`)
   const home = await code.form({ has: 'code' }).submit({ code: digits })
   const shown = home.document.querySelector('#claims')
   if (home.status !== 200 || !shown) throw unexpected(home, 'the app with the ID token verified')
@@ -62,15 +60,18 @@ export async function signIn({ issuer, app, username, password, phone, print }: 
   return claims.parse(JSON.parse(shown.text))
 }
 
-/** The newest text, read from the simulated phone; a text may take a moment. */
-async function lastText(issuer: string, phone: string): Promise<string> {
+/** The newest text with a code, read from the simulated phone; a text may take a moment. */
+async function lastCode(issuer: string, phone: string) {
   for (let tries = 0; tries < 50; tries++) {
     const response = await fetch(`${issuer}/dev/outbox.json`)
-    const text = messages.parse(await response.json()).findLast(({ to }) => to === phone)?.text
-    if (text) return text
+    const received = messages.parse(await response.json()).filter(({ to }) => to === phone)
+    for (const { text } of received.toReversed()) {
+      const digits = /#(\d+)$/.exec(text)?.[1]
+      if (digits) return { text, digits }
+    }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
-  throw new Error('no text reached the simulated phone')
+  throw new Error('no code reached the simulated phone')
 }
 
 function assertDue(page: Page, what: string, look: () => unknown): void {

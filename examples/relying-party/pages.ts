@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { User } from './relying-party.ts'
+import type { User } from './sessions.ts'
 
 export const styles = readFileSync(new URL('styles.css', import.meta.url), 'utf8')
 

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import Router from '@koa/router'
 import Koa, { type Context } from 'koa'
 import * as client from 'openid-client'
-import { type Answer, type Call, callApi, isCall, type Needed } from './api.ts'
+import { type Answer, callApi, isCall, type Needed } from './api.ts'
 import { errorPage, signedInPage, signedOutPage, styles } from './pages.ts'
 import { createDiscovery } from './provider.ts'
+import { type Attempt, createSessions, type Session, type User } from './sessions.ts'
 
 export interface RelyingPartyOptions {
   /** the provider's address, as in its discovery document */
@@ -24,35 +24,6 @@ export interface RelyingParty {
   close(): Promise<void>
 }
 
-/** Someone who is signed in. */
-export interface User {
-  /** what the ID token says: who, by whom, how and when; every claim checked */
-  claims: client.IDToken
-  /** what userinfo adds: name, e-mail, phone */
-  profile: client.UserInfoResponse
-  idToken: string
-  accessToken: string
-}
-
-/** A sign-in begun and not finished. */
-interface Attempt {
-  nonce: string
-  codeVerifier: string
-  needed: Needed
-  /** what the person wanted when a better sign-in was found due, who they were, and why it wasn't enough */
-  resume?: { call: Call; sub: string; error: string } | undefined
-}
-
-interface Session {
-  expiresAt: number
-  user?: User
-  /** what came of the last thing the person did, to be shown once */
-  notice?: string | undefined
-  /** by their `state`: there may be one in each tab */
-  pending: Map<string, Attempt>
-}
-
-const SESSION_HOURS = 8
 const PENDING_AT_MOST = 10
 const SCOPE = 'openid profile email phone'
 
@@ -61,34 +32,8 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
   const { issuer, clientId, clientSecret, port, host = '127.0.0.1', apiUrl } = options
   const url = `http://localhost:${port}`
   const redirectUri = `${url}/callback`
-  const cookieName = 'example_app_session'
-  const sessions = new Map<string, Session>()
+  const sessions = createSessions()
   const provider = createDiscovery(issuer, clientId, clientSecret)
-
-  function sessionOf(ctx: Context): Session | undefined {
-    const session = sessions.get(ctx.cookies.get(cookieName) ?? '')
-    return session && session.expiresAt > Date.now() ? session : undefined
-  }
-
-  /** A new session under a new id: an id from before the sign-in, which others may know, is worth nothing after it. */
-  function beginSession(ctx: Context, user?: User): Session {
-    for (const [id, { expiresAt }] of sessions) if (expiresAt <= Date.now()) sessions.delete(id)
-    sessions.delete(ctx.cookies.get(cookieName) ?? '')
-    const id = randomBytes(32).toString('base64url')
-    const session: Session = {
-      expiresAt: Date.now() + SESSION_HOURS * 3600 * 1000,
-      pending: new Map(),
-      ...(user && { user }),
-    }
-    sessions.set(id, session)
-    ctx.cookies.set(cookieName, id, { httpOnly: true, sameSite: 'lax', path: '/' })
-    return session
-  }
-
-  function endSession(ctx: Context): void {
-    sessions.delete(ctx.cookies.get(cookieName) ?? '')
-    ctx.cookies.set(cookieName, null)
-  }
 
   /** Sends the person to the provider. */
   async function askSignIn(
@@ -127,13 +72,13 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
     if (!resume) return undefined
     if (claims.sub !== resume.sub) return 'Someone else signed in, so nothing was done.'
     const answer = await callApi(await provider(), api, accessToken, resume.call)
-    return `The API wanted more (${resume.error}), you proved it. ${told(answer)}`
+    return `The API’s first answer was ${resume.error}. You proved more. ${told(answer)}`
   }
 
   const router = new Router()
 
   router.get('/', (ctx) => {
-    const session = sessionOf(ctx)
+    const session = sessions.of(ctx)
     if (!session?.user) {
       ctx.body = signedOutPage()
       return
@@ -142,10 +87,10 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
     session.notice = undefined
   })
 
-  router.get('/sign-in', (ctx) => askSignIn(ctx, sessionOf(ctx) ?? beginSession(ctx)))
+  router.get('/sign-in', (ctx) => askSignIn(ctx, sessions.of(ctx) ?? sessions.begin(ctx)))
 
   router.get('/callback', async (ctx) => {
-    const session = sessionOf(ctx)
+    const session = sessions.of(ctx)
     const expectedState = new URLSearchParams(ctx.querystring).get('state') ?? ''
     const attempt = session?.pending.get(expectedState)
     if (!session || !attempt) {
@@ -175,14 +120,14 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
     const { access_token: accessToken, id_token: idToken } = tokens
     const profile = await client.fetchUserInfo(configuration, accessToken, claims.sub)
     const user = { claims, profile, idToken, accessToken }
-    const next = beginSession(ctx, user)
+    const next = sessions.begin(ctx, user)
     if (apiUrl) next.notice = await resumed(user, attempt.resume, apiUrl)
     redirect(ctx, new URL(url))
   })
 
   // By POST, and the cookie is SameSite=Lax: another site's page can't do anything here in a visitor's name.
   router.post('/api/:call', async (ctx) => {
-    const session = sessionOf(ctx)
+    const session = sessions.of(ctx)
     const { call } = ctx.params
     if (!session?.user || !apiUrl || !isCall(call)) return redirect(ctx, new URL(url))
     const { claims, accessToken } = session.user
@@ -196,8 +141,8 @@ export async function startRelyingParty(options: RelyingPartyOptions): Promise<R
   })
 
   router.post('/sign-out', async (ctx) => {
-    const user = sessionOf(ctx)?.user
-    endSession(ctx)
+    const user = sessions.of(ctx)?.user
+    sessions.end(ctx)
     if (!user) return redirect(ctx, new URL(url))
     redirect(
       ctx,
@@ -277,8 +222,9 @@ function explain(error: unknown): { status: number; title: string; message: stri
   }
   return {
     status: 502,
-    title: 'The sign-in didn’t work',
-    message: 'The provider can’t be reached, or its answer could not be trusted. Please try again.',
+    title: 'That didn’t work',
+    message:
+      'The provider, or the API, can’t be reached, or gave an answer that could not be trusted. Please try again.',
   }
 }
 

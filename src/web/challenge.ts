@@ -32,36 +32,36 @@ interface Dependencies {
 }
 
 const codeForm = z.object({ code: field, remember: z.literal('yes').optional() })
-const phoneForm = z.object({ phone: field })
+/** By its id: no number is ever taken from a form here. */
+const phoneForm = z.object({ phone: field.regex(/^[\w-]+$/) })
 
 type Draw = (ctx: Context, visitor: Visitor, view: OpenChallenge, error: string | null) => void
+
+const ofApp = (view: OpenChallenge) => view.asked === 'authenticator'
 
 /** The second door: checks codes and sends them, again or to another phone. */
 export function createChallengeSteps(deps: Dependencies) {
   const { signIn, challenges, guesses, visitors, steps, pages, codeLength } = deps
 
-  /** The page that fits what the challenge has come to, with an error on it if it is still open. */
+  /**
+   * The page that fits what the challenge has come to, with an error on it if it is still open. Without one, as
+   * when another tab went on meanwhile, the page that is due is gone back to.
+   */
   async function showAgain(
     ctx: Context,
     visitor: Visitor,
-    error: string | null,
+    wrong: ((view: OpenChallenge) => string) | null,
     draw: Draw,
   ): Promise<void> {
     const view = await challenges.look(visitor)
     if (view.state === 'open') {
-      if (error === null) return steps.back(ctx, visitor)
+      if (!wrong) return steps.back(ctx, visitor)
+      const error = wrong(view)
       return view.purpose === 'enrolment'
         ? deps.enrolment.show(ctx, visitor, view, error)
         : draw(ctx, visitor, view, error)
     }
     if (!steps.standstill(ctx, visitor, view)) steps.stop(ctx, visitor, 'ended')
-  }
-
-  /** How many digits the code has that is asked for. */
-  async function lengthAsked(visitor: Visitor): Promise<number> {
-    const view = await challenges.look(visitor)
-    const ofApp = view.state === 'open' && view.asked === 'authenticator'
-    return ofApp ? deps.authenticators.digits : codeLength
   }
 
   async function remember(ctx: Context, accountId: string): Promise<void> {
@@ -95,35 +95,40 @@ export function createChallengeSteps(deps: Dependencies) {
         return showAgain(
           ctx,
           visitor,
-          draw === steps.backupCode
-            ? say('backupCode.malformed')
-            : say('code.malformed', { length: await lengthAsked(visitor) }),
+          (view) =>
+            draw === steps.backupCode
+              ? say('backupCode.malformed')
+              : say('code.malformed', {
+                  length: ofApp(view) ? deps.authenticators.digits : codeLength,
+                }),
           draw,
         )
       case 'wrong':
         return showAgain(
           ctx,
           visitor,
-          say(draw === steps.backupCode ? 'backupCode.wrong' : 'code.wrong'),
+          (view) =>
+            say(
+              draw === steps.backupCode
+                ? 'backupCode.wrong'
+                : ofApp(view)
+                  ? 'code.wrongOfApp'
+                  : 'code.wrong',
+            ),
           draw,
         )
       case 'number-taken':
         await challenges.askNothing(visitor)
-        return showAgain(ctx, visitor, say('addPhone.taken'), draw)
+        return showAgain(ctx, visitor, () => say('addPhone.taken'), draw)
       case 'ended':
-        return showAgain(ctx, visitor, say('code.unusable'), draw)
+        return showAgain(ctx, visitor, () => say('code.unusable'), draw)
     }
   }
 
   /** Where a send leads. */
   async function sent(ctx: Context, visitor: Visitor, outcome: SendOutcome): Promise<void> {
     if (outcome === 'sent') return steps.back(ctx, visitor)
-    if (outcome === 'ended') {
-      await showAgain(ctx, visitor, null, steps.code)
-      // What is still open didn't take it: another tab went on, or a form was made up.
-      if (ctx.status < 400) ctx.status = 409
-      return
-    }
+    if (outcome === 'ended') return showAgain(ctx, visitor, null, steps.code)
     if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome)
     if ('refused' in outcome) {
       const { refused, waitSeconds } = outcome
@@ -133,7 +138,7 @@ export function createChallengeSteps(deps: Dependencies) {
     }
     const { waitSeconds } = outcome
     const error = pages.say(ctx, 'code.tooSoon', { seconds: waitSeconds })
-    await showAgain(ctx, visitor, error, steps.code)
+    await showAgain(ctx, visitor, () => error, steps.code)
     ctx.status = 429
     ctx.set('Retry-After', String(waitSeconds))
   }

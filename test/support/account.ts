@@ -1,4 +1,4 @@
-import { type Answer, createFlow, type Flow } from './flow.ts'
+import { type Answer, createFlow, type Flow, type FlowOptions } from './flow.ts'
 import { type House, PHONES } from './house.ts'
 
 export type Visit = Awaited<ReturnType<typeof signInToAccount>>
@@ -12,18 +12,25 @@ export async function follow(flow: Flow, answer: Answer): Promise<Answer> {
   return at
 }
 
+/** What a person shows beside the password; a phone of null for nothing. */
+interface Proof {
+  phone?: string | null
+  backupCode?: string
+}
+
 /** Goes through the sign-in that an answer leads to, and on to the page behind it. */
 export async function signIn(
   house: House,
   flow: Flow,
   answer: Answer,
   username: string,
-  phone: string | null = PHONES[0],
+  { phone = PHONES[0], backupCode }: Proof = {},
 ): Promise<Answer> {
   let at = answer
   while (at.location && !at.location.includes('/interaction/')) at = await flow.request(at.location)
   await flow.arrive(at.location ?? '')
   const password = await flow.password(username)
+  if (backupCode) return follow(flow, await flow.step('backup-code', { code: backupCode }))
   return follow(flow, phone === null ? password : await flow.code(house.lastCode(phone)))
 }
 
@@ -31,13 +38,11 @@ export async function signIn(
 export async function signInToAccount(
   house: House,
   username: string,
-  {
-    phone = PHONES[0],
-    ...options
-  }: { phone?: string | null } & Parameters<typeof createFlow>[1] = {},
+  { phone, backupCode, ...options }: Proof & FlowOptions = {},
 ) {
   const flow = createFlow(house, options)
-  const arrived = await signIn(house, flow, await flow.request('/account'), username, phone)
+  const proof = { ...(phone !== undefined && { phone }), ...(backupCode && { backupCode }) }
+  const arrived = await signIn(house, flow, await flow.request('/account'), username, proof)
   const token = TOKEN.exec((await flow.request('/account/password')).html)?.[1] ?? ''
 
   return {

@@ -1,7 +1,8 @@
+import { ACCOUNT_PAGES } from './account-pages.ts'
 import { codeField, type Visit, type World, wrong } from './browser.ts'
 
 /** Leads a fresh browser to a page, and tells by which heading it is known. */
-interface Walk {
+export interface Walk {
   heading: string
   open: (visit: Visit, world: World) => Promise<void>
 }
@@ -135,6 +136,7 @@ export const EVERY_PAGE: Record<string, Walk> = {
       await page.goto(house.issuer)
     },
   },
+  ...ACCOUNT_PAGES,
 }
 
 async function toConsent(visit: Visit, world: World): Promise<void> {

@@ -107,6 +107,9 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
       offset += seconds
     },
 
+    /** What its clock says, in seconds since 1970. */
+    now: () => Date.now() / 1000 + offset,
+
     /** Makes an account with a verified phone; without one when `phone` is null. */
     async addAccount(username: string, phone: string | null = PHONES[0]): Promise<Account> {
       const account = await rooms.accounts.create({

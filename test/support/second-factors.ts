@@ -9,6 +9,14 @@ export const SFA = 'https://refeds.org/profile/sfa'
 /** A backup code as it is shown. */
 const BACKUP_CODE = /<code>((?:[BCDFGHJKLMNPQRSTVWXZ]{4}-){3}[BCDFGHJKLMNPQRSTVWXZ]{4})<\/code>/g
 
+/** The texts with a code in them; notices go the same way, when it is their turn. */
+export function codeTexts(house: House): Array<{ to: string; code: string }> {
+  return house.gateway.messages.flatMap(({ to, text }) => {
+    const code = /#(\d+)$/.exec(text)?.[1]
+    return code ? [{ to, code }] : []
+  })
+}
+
 /** A page is known by its heading. */
 export function headingOf({ html }: Answer): string {
   return /<h1>(.*?)<\/h1>/s.exec(html)?.[1]?.trim() ?? ''

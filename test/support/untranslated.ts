@@ -18,8 +18,9 @@ const READ = [
   'data-counting',
 ]
 
-/** Not of a language, or said to be of another. */
-const SKIPPED = 'code, [lang]:not(html), .brand-name, .brand-foot'
+/** Not of a language, said to be of another, or what people and their things are called. */
+const SKIPPED =
+  'code, time, bdi, [autocomplete=country] [value], [lang]:not(html), .brand-name, .brand-foot'
 
 /** A catalogue that shows what came through it: every message in double brackets. */
 export function bracketed({ textParts, messages }: Catalogue): Catalogue {
