@@ -58,7 +58,7 @@ try {
   const pictures = { 'code-page.png': 'light', 'code-page-dark.png': 'dark' } as const
   for (const [name, colorScheme] of Object.entries(pictures)) {
     const tab = await browser.newPage({
-      viewport: { width: 390, height: 740 },
+      viewport: { width: 390, height: 764 },
       deviceScaleFactor: 2,
       colorScheme,
     })

@@ -10,7 +10,7 @@ const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } }
 
 /** What is lower than a finger is wide: 44 px for buttons (WCAG 2.5.5), 24 px for all else (2.5.8). */
-const SMALL_TARGETS = `[...document.querySelectorAll('a, button, input:not([type=hidden])')]
+const SMALL_TARGETS = `[...document.querySelectorAll('a, button, input:not([type=hidden], [hidden])')]
   .map((target) => ({ target, box: target.getBoundingClientRect() }))
   .filter(({ target, box }) => {
     const least = target.matches('button') ? 44 : 24

@@ -38,6 +38,11 @@ export async function openWorld(env: Record<string, string> = {}, languages?: La
     redirectUris: [app.callback],
     postLogoutRedirectUris: [`${app.origin}/`],
   })
+  await house.addClient('lax', {
+    name: 'Corner shop',
+    secondFactor: 'optional',
+    redirectUris: [app.callback],
+  })
   const visits: Array<{ complaints: string[]; close: () => Promise<void> }> = []
   let people = 0
 
@@ -51,6 +56,14 @@ export async function openWorld(env: Record<string, string> = {}, languages?: La
       people += 1
       const person = { username: `${name}${people}`, phone: `+46701${234_600 + people}` }
       await house.addAccount(person.username, person.phone)
+      return person
+    },
+
+    /** Someone with an account, and a number that it doesn't have yet. */
+    async bareNewcomer(): Promise<Person> {
+      people += 1
+      const person = { username: `bare${people}`, phone: `+46702${234_600 + people}` }
+      await house.addAccount(person.username, null)
       return person
     },
 

@@ -1,5 +1,6 @@
 import { ACCOUNT_PAGES } from './account-pages.ts'
 import { codeField, type Visit, type World, wrong } from './browser.ts'
+import { FACTOR_PAGES } from './factor-pages.ts'
 
 /** Leads a fresh browser to a page, and tells by which heading it is known. */
 export interface Walk {
@@ -85,14 +86,6 @@ export const EVERY_PAGE: Record<string, Walk> = {
       await visit.page.getByText('You can try again in about').waitFor()
     },
   },
-  'no phone': {
-    heading: 'Your account has no phone yet',
-    async open(visit, world) {
-      const { username } = await world.house.addAccount(`bare-${Date.now()}`, null)
-      await visit.begin()
-      await visit.password({ username, phone: '' })
-    },
-  },
   consent: {
     heading: 'Allow Third Party to see this?',
     open: toConsent,
@@ -136,6 +129,7 @@ export const EVERY_PAGE: Record<string, Walk> = {
       await page.goto(house.issuer)
     },
   },
+  ...FACTOR_PAGES,
   ...ACCOUNT_PAGES,
 }
 

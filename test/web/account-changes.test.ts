@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { totp, totpStep } from '../../src/second-factor/totp.ts'
 import { signIn, signInToAccount, type Visit } from '../support/account.ts'
+import { bytesOf } from '../support/base32.ts'
 import { burst, createFlow } from '../support/flow.ts'
 import { type House, PASSWORD, PHONES, startHouse } from '../support/house.ts'
 
@@ -48,17 +49,11 @@ async function stateOf({ id }: { id: string }) {
   }
 }
 
-/** The secret of the app that is being added, from its page. */
+/** A code of the app that is being added, by the secret on its page. */
 async function codeOfApp(me: Visit): Promise<string> {
   const { html } = await me.get('/account/app/prove')
-  const secret = (/class="secret"[^>]*>([A-Z2-7 ]+)</.exec(html)?.[1] ?? '').replaceAll(' ', '')
-  const bits = [...secret]
-    .map((letter) =>
-      'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'),
-    )
-    .join('')
-  const bytes = Buffer.from(bits.match(/.{8}/g)?.map((byte) => Number.parseInt(byte, 2)) ?? [])
-  return totp(bytes, totpStep(Math.floor(Date.now() / 1000) + moved), 6)
+  const [, secret = ''] = /class="secret"[^>]*>([A-Z2-7 ]+)</.exec(html) ?? []
+  return totp(bytesOf(secret), totpStep(Math.floor(Date.now() / 1000) + moved), 6)
 }
 
 describe('sensitive changes', () => {
