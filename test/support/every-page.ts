@@ -50,7 +50,7 @@ export const EVERY_PAGE: Record<string, Walk> = {
     async open(visit, world) {
       await visit.toCode(await world.newcomer())
       for (let sends = 1; sends < world.house.config.otp.maxSends; sends += 1) {
-        world.house.moveClock(world.house.config.otp.resendSeconds + 1)
+        world.house.moveClock(world.house.config.otp.resendSeconds * 2 ** (sends - 1) + 1)
         await visit.page.reload()
         const loaded = visit.page.waitForEvent('load')
         await visit.page.getByRole('button', { name: 'Send again' }).click()
