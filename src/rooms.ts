@@ -103,7 +103,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
       brand: config.brand.name,
     }),
-    phoneChanges: createPhoneChanges({ db, clock, onChange }),
+    phoneChanges: createPhoneChanges({ db, clock, phones, onChange }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
     locks: createLocks({ db, clock }),
     clients: createClients({ db, clock, vault, production: config.production }),

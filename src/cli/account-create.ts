@@ -115,13 +115,13 @@ function describe({ id, username, phones }: Made): string {
 }
 
 async function addPhone(
-  { phones }: Session,
+  { phoneChanges }: Session,
   account: Account,
   phone: ParsedPhone,
   verified: boolean,
 ): Promise<Phone> {
   try {
-    return await phones.add(account.id, phone, verified)
+    return await phoneChanges.add(account.id, phone, verified)
   } catch (error) {
     throw new Refusal(
       'phone_missing',

@@ -19,10 +19,10 @@ export function addPhoneCommands(program: Command): void {
     add,
     'phone add anna +4520123456 --verified',
     async (username: string, text: string, { verified = false }: { verified?: boolean }) =>
-      inSession(async ({ accounts, phones, config }) => {
+      inSession(async ({ accounts, phoneChanges, config }) => {
         const number = parsePhone(text, config)
         const account = await findAccount(accounts, username)
-        const { shared, ...phone } = await phones.add(account.id, number, verified)
+        const { shared, ...phone } = await phoneChanges.add(account.id, number, verified)
         return { ...one('Added', phone), ...(shared && { note: 'Another account has it too.' }) }
       }),
   )

@@ -155,7 +155,7 @@ export const general = {
     example: '4',
   }),
   SECOND_FACTOR: variable('SECOND_FACTOR', z.enum(['required', 'optional']).default('required'), {
-    meaning: '`required`, or `optional` (only those with a phone), for clients that don’t say',
+    meaning: '`required`, or `optional` (only those who have one), for clients that don’t say',
     example: 'required',
   }),
   TRUSTED_DEVICE_DAYS: variable('TRUSTED_DEVICE_DAYS', wholeNumber(0, 30).default(0), {

@@ -4,9 +4,11 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import type { ParsedPhone } from '../phone-number.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
 import { assertEnoughLeft } from './last-factor.ts'
+import type { Phone, Phones } from './phones.ts'
 
 export type PhoneChanges = ReturnType<typeof createPhoneChanges>
 
@@ -15,11 +17,12 @@ const LABEL_LIMIT = 40
 interface Dependencies {
   db: Db
   clock: Clock
+  phones: Phones
   onChange: OnChange
 }
 
 /** What can be done to the numbers an account has. Each change locks the account, so that no two contradict. */
-export function createPhoneChanges({ db, clock, onChange }: Dependencies) {
+export function createPhoneChanges({ db, clock, phones, onChange }: Dependencies) {
   /** @throws Refusal when the account has no such number */
   async function changing<T>(
     accountId: string,
@@ -31,6 +34,20 @@ export function createPhoneChanges({ db, clock, onChange }: Dependencies) {
   }
 
   return {
+    /** Adds a number for an admin; see `phones.add`. */
+    add(
+      accountId: string,
+      parsed: ParsedPhone,
+      verified: boolean,
+    ): Promise<Phone & { shared: boolean }> {
+      return holding(db, accountId, async (trx) => {
+        const { shared, ...phone } = await phones.add(accountId, parsed, verified, trx)
+        const detail = { verified: String(verified), shared: String(shared) }
+        await onChange(trx, { type: 'phone.added', accountId, phoneId: phone.id, detail })
+        return { ...phone, shared }
+      })
+    },
+
     /**
      * Removes a number, and with it its open challenges. The next one in order becomes primary.
      * @param options `keepLast`, `mayLeaveHeld`: see `Leaving`; an admin may leave whatever they like

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
@@ -85,8 +84,9 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
     open,
 
     /**
-     * Adds a number to an account, for an admin; the first becomes its primary one.
+     * Adds a number to an account; the first becomes its primary one. What follows from that is `phone-changes`'.
      * @param verified whether the number counts as proven without a code
+     * @param on the transaction it is part of
      * @returns `shared`: another account has it too
      * @throws Refusal when the account has it already or has five, or another has it and may not share it
      */
@@ -94,6 +94,7 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
       accountId: string,
       parsed: ParsedPhone,
       verified: boolean,
+      on: Db = db,
     ): Promise<Phone & { shared: boolean }> {
       const { number, country } = parsed
       const shared = sharing !== 'allow' && (await isShared(accountId, number))
@@ -102,35 +103,23 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
       const id = randomBytes(16).toString('base64url')
       const { sealed, whole, prefix } = columnsOf(id, parsed)
       const now = clock()
-      const { rows } = await holding(db, accountId, (trx) =>
-        sql<{ is_primary: boolean }>`
-          with added as (
-            insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
-              verified_at, created_at)
-            select ${id}, ${accountId}, ${sealed}::bytea, ${whole}::bytea, ${prefix}::bytea, ${country},
-              not exists (select from phone where account_id = ${accountId} and is_primary),
-              ${verified ? now : null}::timestamptz, ${now}
-            where (select count(*) from phone where account_id = ${accountId} and not pending) < ${PHONES_AT_MOST}
-            on conflict (account_id, number_fingerprint) do update set pending = false,
-              is_primary = excluded.is_primary, verified_at = excluded.verified_at, created_at = excluded.created_at
-            where phone.pending
-            returning id, account_id, is_primary
-          ),
-          audited as (${auditEntry(
-            clock,
-            {
-              type: 'phone.added',
-              accountId: sql`account_id`,
-              detail: { phone: sql`id`, verified, shared },
-            },
-            sql`from added`,
-          )})
-          select id, is_primary from added`.execute(trx),
+      const { rows } = await holding(on, accountId, (trx) =>
+        sql<{ id: string; is_primary: boolean }>`
+          insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
+            verified_at, created_at)
+          select ${id}, ${accountId}, ${sealed}::bytea, ${whole}::bytea, ${prefix}::bytea, ${country},
+            not exists (select from phone where account_id = ${accountId} and is_primary),
+            ${verified ? now : null}::timestamptz, ${now}
+          where (select count(*) from phone where account_id = ${accountId} and not pending) < ${PHONES_AT_MOST}
+          on conflict (account_id, number_fingerprint) do update set pending = false,
+            is_primary = excluded.is_primary, verified_at = excluded.verified_at, created_at = excluded.created_at
+          where phone.pending
+          returning id, is_primary`.execute(trx),
       )
       const [added] = rows
       if (!added) throw await whyNotAdded(accountId, number)
-      const primary = added.is_primary
-      return { id, number, country, label: null, verified, primary, heldUntil: null, shared }
+      const { id: kept, is_primary: primary } = added
+      return { id: kept, number, country, label: null, verified, primary, heldUntil: null, shared }
     },
 
     /**

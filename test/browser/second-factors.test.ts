@@ -99,7 +99,7 @@ describe('nobody is lost', () => {
     await codeField(page).waitFor()
     await page.goForward()
     await heading(page, 'Use a backup code')
-    await page.getByRole('button', { name: 'Use a code instead' }).click()
+    await page.getByRole('button', { name: 'Use the usual code instead' }).click()
     await visit.code(world.house.lastCode(person.phone))
     expect((await visit.arrival()).get('code')).toBeTruthy()
   })

@@ -422,7 +422,7 @@ describe('a backup code', () => {
       expect(stop.html).toContain('You can still use one of your backup codes.')
       const page = await flow.page()
       expect(headingOf(page)).toBe(BACKUP)
-      expect(page.html).not.toContain('Use a code instead')
+      expect(page.html).not.toContain('Use the usual code instead')
       for (const step of ['resend', 'app', 'enrol-phone', 'enrol-finish'])
         expectNoWayIn(await flow.step(step))
       expectNoWayIn(await flow.code('123456'))

@@ -78,7 +78,7 @@ describe('a login form with bent fields', () => {
       headers: { ...FORM, origin: house.issuer },
     })
     await expectRefused(flow, answer, 400)
-    expect(answer.html).toContain('Type your user name and your password.')
+    expect(answer.html).toContain('Type your username and your password.')
     expect(accountsLookedUp()).toBe(0)
   })
 
