@@ -538,6 +538,19 @@ describe('a first factor is added once', () => {
     expect(headingOf(await app.page())).toBe(ADD_PHONE)
   })
 
+  test('nor by backup codes that an admin gives meanwhile: they prove no number', async () => {
+    const person = await newcomer()
+    const flow = await atCode(person)
+    const [code = ''] = await house.rooms.backupCodes.issue(person.id)
+    // New codes end what was open; even what is begun after them is a sign-in with one, and no enrolment.
+    for (const each of [flow, await atNumber(person.username)]) {
+      expectNoWayIn(await each.step('enrol-finish'))
+      expect(backupCodesOn(await each.step('enrol-codes'))).toEqual([])
+    }
+    expect(headingOf(await flow.step('backup-code', { code }))).not.toBe(KEEP_CODES)
+    expect(await numbersOf(person.id)).toEqual([])
+  })
+
   test('and not by an app either', async () => {
     const [person, given] = [await newcomer(), await newcomer()]
     const flow = await atNumber(person.username)
