@@ -1,12 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createLanguages, loadCatalogues } from '../../src/languages/languages.ts'
 import { createLanguageChoice } from '../../src/web/language.ts'
 import type { PageData } from '../../src/web/page-data.ts'
 import { createPages } from '../../src/web/pages.ts'
 import { STOPS } from '../../src/web/stops.ts'
-import { openWorld, type World } from '../support/browser.ts'
-import { EVERY_PAGE } from '../support/every-page.ts'
 import { createFlow } from '../support/flow.ts'
+import { type House, startHouse } from '../support/house.ts'
 import { bracketed, untranslated } from '../support/untranslated.ts'
 
 const { en, ...others } = loadCatalogues()
@@ -27,28 +26,17 @@ test('what would be untranslated is found', () => {
   expect(untranslated('<title>Sallyport</title>')).toEqual(['title: Sallyport'])
 })
 
+/** Pages that people walk to are looked at beside their accessibility, in test/browser. */
 describe('nothing is said but what the catalogues say', () => {
-  let world: World
+  let house: House
   beforeAll(async () => {
-    world = await openWorld({}, languages)
+    house = await startHouse({ languages })
+    await house.addClient('app')
   })
-  afterEach(async () => {
-    world.house.gateway.mode = 'ok'
-    await world.leave()
-  })
-  afterAll(() => world.stop())
-
-  test.each(Object.entries(EVERY_PAGE))('on the page: %s', async (_, { heading, open }) => {
-    const visit = await world.visit()
-    await open(visit, world)
-    await visit.page.getByRole('heading', { name: heading, level: 1 }).waitFor()
-    const html = await visit.page.content()
-    expect(html).toContain('⟦')
-    expect(untranslated(html)).toEqual([])
-  })
+  afterAll(() => house.stop())
 
   test('on pages that refuse', async () => {
-    const flow = createFlow(world.house)
+    const flow = createFlow(house)
     await flow.begin()
     const answers = await Promise.all([
       flow.request('/', { method: 'PROPFIND' }),
