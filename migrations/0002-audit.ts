@@ -19,7 +19,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     );
     create index audit_event_account on audit_event (account_id, id desc) where account_id is not null;
     create index audit_event_type on audit_event (type, id desc);
-    create index audit_event_at on audit_event (at);
+    create index audit_event_at on audit_event (at, id);
 
     create function audit_event_stays() returns trigger language plpgsql as $$
     begin

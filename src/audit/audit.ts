@@ -1,22 +1,13 @@
-import { sql } from 'kysely'
+import { type Selectable, sql } from 'kysely'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import type { AuditEventTable } from '../db/tables/audit.ts'
 import { type AuditEvent, auditEntry, type EventType } from './event.ts'
 
 export type Audit = ReturnType<typeof createAudit>
 
 /** An event as it is shown and exported. */
-export interface RecordedEvent {
-  id: string
-  at: Date
-  type: string
-  actor: string
-  account_id: string | null
-  client_id: string | null
-  request_id: string | null
-  address: string | null
-  detail: Record<string, unknown>
-}
+export type RecordedEvent = Selectable<AuditEventTable>
 
 const PAGE = 1000
 const DAY_SECONDS = 24 * 3600
@@ -58,19 +49,17 @@ export function createAudit({
 
     /** All events since a time, oldest first, read page by page. */
     async *export(since: Date | undefined): AsyncGenerator<RecordedEvent> {
-      for (let after = '0'; ; ) {
-        let select = db
-          .selectFrom('audit_event')
-          .selectAll()
-          .where('id', '>', after)
-          .orderBy('id')
-          .limit(PAGE)
-        if (since) select = select.where('at', '>=', since)
-        const rows = await select.execute()
-        yield* rows
+      // As text: a Date would cut a time to milliseconds, and events between two pages would be lost.
+      let after = { at: since?.toISOString() ?? '-infinity', id: '0' }
+      for (;;) {
+        const { rows } = await sql<RecordedEvent & { at_exactly: string }>`
+          select *, at::text as at_exactly from audit_event
+          where (at, id) > (${after.at}::timestamptz, ${after.id}::bigint)
+          order by at, id limit ${PAGE}`.execute(db)
+        for (const { at_exactly: _, ...event } of rows) yield event
         const last = rows.at(-1)
         if (!last || rows.length < PAGE) return
-        after = last.id
+        after = { at: last.at_exactly, id: last.id }
       }
     },
 
