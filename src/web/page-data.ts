@@ -96,6 +96,9 @@ export interface PageData extends AccountPageData {
     retryInMinutes: number | null
     /** to use a backup code instead */
     backupUrl: string | null
+    /** to have the code sent to another phone, by its id in the field `phone` */
+    phoneUrl: string
+    otherPhones: ReadonlyArray<{ id: string; masked: string; label: string | null }>
   }
   consent: Form & {
     app: string | null

@@ -8,7 +8,7 @@ import type { Challenges, Issued, SendRefusal } from '../second-factor/challenge
 import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
 import type { Pages } from './pages.ts'
 import type { Interaction, SignIn } from './sign-in.ts'
-import { type Steps, USE_PASSWORD } from './steps.ts'
+import { type Steps, type StopFacts, USE_PASSWORD } from './steps.ts'
 import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
@@ -31,6 +31,16 @@ interface Dependencies {
 
 /** What became of asking for the second factor. */
 type Answer = Issued | 'no-factor' | SendRefusal
+
+/** Refusals that another number may not meet. */
+const OF_THE_NUMBER: ReadonlySet<SendRefusal['refused']> = new Set([
+  'phone-limit',
+  'phone-day-limit',
+  'prefix-limit',
+  'country-limit',
+  'country-paused',
+  'country-not-allowed',
+] as const)
 
 /** A factor is added on the strength of a password this fresh; an older session has to show it again. */
 const FRESH_PASSWORD_SECONDS = 20 * 60
@@ -91,8 +101,26 @@ export function createSecondDoor(deps: Dependencies) {
       return steps.back(ctx, visitor)
     }
     const { refused, waitSeconds } = answer
-    const backup = refused !== 'locked' && (await askBackupCode(visitor, interaction, accountId))
-    steps.stop(ctx, visitor, refused, { app, waitSeconds, backup })
+    const ways =
+      refused === 'locked' ? {} : await otherWays(visitor, interaction, accountId, answer)
+    steps.stop(ctx, visitor, refused, { app, waitSeconds, ...ways })
+  }
+
+  /** What is left to someone whose primary phone gets no text just now. */
+  async function otherWays(
+    visitor: Visitor,
+    interaction: Interaction,
+    accountId: string,
+    { refused }: SendRefusal,
+  ): Promise<StopFacts> {
+    if (!(await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction)))) return {}
+    const view = await challenges.look(visitor)
+    if (view.state !== 'open') return {}
+    const [, ...others] = view.otherPhones
+    return {
+      backup: view.backupCodesLeft > 0,
+      otherPhones: OF_THE_NUMBER.has(refused) ? others : [],
+    }
   }
 
   return {

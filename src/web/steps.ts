@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import type { ClientRow } from '../oidc/clients.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
-import type { ChallengeView, OpenChallenge } from '../second-factor/look.ts'
+import type { ChallengeView, OpenChallenge, PhoneChoice } from '../second-factor/look.ts'
 import type { Pages } from './pages.ts'
 import { STOPS, type Stop } from './stops.ts'
 import type { Visitors } from './visitor.ts'
@@ -25,6 +25,8 @@ export interface StopFacts {
   waitSeconds?: number | null | undefined
   /** whether a backup code would still do */
   backup?: boolean
+  /** phones that a code may still go to */
+  otherPhones?: readonly PhoneChoice[]
 }
 
 /** So many are left when it is time for new ones (BKP-07). */
@@ -56,12 +58,12 @@ export function createSteps(deps: Dependencies) {
     ctx: Context,
     visitor: Visitor,
     why: Stop,
-    { app, waitSeconds, backup = false }: StopFacts = {},
+    { app, waitSeconds, backup = false, otherPhones = [] }: StopFacts = {},
   ): void {
     const { status, title, message, retryInMinutes: usual } = STOPS[why]
     const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
-    const { formToken, restartUrl: restart, cancelUrl, baseUrl } = links(visitor)
+    const { formToken, restartUrl: restart, cancelUrl, baseUrl, actionUrl } = links(visitor)
     // While codes aren't taken, starting again leads back here.
     const restartUrl = why === 'locked' || why === 'disabled' ? null : restart
     const { say } = pages.languageOf(ctx)
@@ -75,6 +77,8 @@ export function createSteps(deps: Dependencies) {
       message: say(message),
       retryInMinutes,
       backupUrl: backup ? baseUrl : null,
+      phoneUrl: actionUrl('phone'),
+      otherPhones,
     })
   }
 

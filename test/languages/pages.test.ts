@@ -108,6 +108,8 @@ describe('nor on pages that are hard to come to', () => {
       message: say(message),
       retryInMinutes: 1,
       backupUrl: '/',
+      phoneUrl: '/',
+      otherPhones: [{ id: 'p', masked: '••• ••• 21', label: 'Work' }],
     })
     expect(untranslated(html)).toEqual([])
   })

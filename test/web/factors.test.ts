@@ -433,6 +433,27 @@ describe('a backup code', () => {
     }
   })
 
+  test('has company: another phone is offered, where a limit is of the number alone', async () => {
+    const tight = await startHouse({ beside: house, env: { SMS_LIMIT_PHONE_HOUR: '1' } })
+    try {
+      const [own, other] = [`+46701${480_000 + people}`, `+46701${490_000 + people}`]
+      const { id, username } = await house.addAccount(`two${people++}`, own)
+      const otherId = await addPhone(house, id, other)
+      const first = visit({ url: tight.url })
+      await first.toCode(username)
+      expect((await arrive(first, await first.code(house.lastCode(own)))).acr).toBe(MFA)
+      const flow = visit({ url: tight.url })
+      await flow.begin()
+      const stop = await flow.password(username)
+      expect(stop.status).toBe(429)
+      expect(phonesOn(stop)).toEqual([otherId])
+      expect((await flow.step('phone', { phone: otherId })).status).toBe(303)
+      expect((await arrive(flow, await flow.code(house.lastCode(other)))).acr).toBe(MFA)
+    } finally {
+      await tight.stop()
+    }
+  })
+
   test('is asked of someone who has nothing else: no new phone on a password alone (CHL-15)', async () => {
     const { id, username } = await house.addAccount(`bare${people++}`, null)
     const [code = ''] = await house.rooms.backupCodes.issue(id)

@@ -61,6 +61,8 @@ export function createProving(deps: Dependencies) {
       message: say(message),
       retryInMinutes,
       backupUrl: null,
+      phoneUrl: '',
+      otherPhones: [],
     })
   }
 
