@@ -5,6 +5,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table account add column language text;
 
+    alter table second_factor add column hold_new_until timestamptz;
+
     alter table phone
       add column label text,
       add column pending boolean not null default false,
@@ -35,10 +37,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     alter table challenge
       alter column phone_id drop not null,
       alter column counter drop not null,
-      add column authenticator_id text references authenticator on delete cascade,
+      drop constraint challenge_phone_id_fkey,
+      add constraint challenge_phone_id_fkey foreign key (phone_id) references phone on delete set null,
+      add column authenticator_id text references authenticator on delete set null,
       add column purpose text not null default 'sign-in',
       add column channel text not null default 'sms',
       add column passed_with text;
+    create index challenge_authenticator on challenge (authenticator_id) where authenticator_id is not null;
     create index challenge_proof on challenge (browser, account_id, passed_at desc) where passed_at is not null;
 
     create table trusted_device (

@@ -17,6 +17,7 @@ import { createProvider, logRefusals } from './oidc/provider.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
+import { isEnrolled } from './second-factor/enrolled.ts'
 import { accountClientOf } from './web/account/section.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
 import { createCircumstances, placeOf } from './web/circumstances.ts'
@@ -110,6 +111,8 @@ async function assemble(
     phoneOf: async (accountId) => (await phones.list(accountId))[0],
     pages: createProviderPages(pages, host),
     secondFactor: config.secondFactor,
+    selfEnrolment: config.selfEnrolment,
+    isEnrolled: (accountId) => isEnrolled(db, accountId),
     placeOf,
     languages: known.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {

@@ -34,8 +34,14 @@ const FOLLOWS: Record<ChangeType, Consequences> = {
   'codes.locked': { sessions: 'none', trust: 'stays', notice: 'codes.locked', recorded: true },
   'factors.reset': { sessions: 'all', trust: 'ends', notice: 'factors.reset' },
   'password.changed': { sessions: 'others', trust: 'ends', notice: 'password.changed' },
+  'password.chosen': { sessions: 'all', trust: 'ends', notice: undefined },
   'password.reset': { sessions: 'all', trust: 'ends', notice: 'password.reset' },
-  'password.seems-known': { sessions: 'none', trust: 'stays', notice: 'someone-has-password' },
+  'password.seems-known': {
+    sessions: 'none',
+    trust: 'stays',
+    notice: 'someone-has-password',
+    recorded: true,
+  },
   'phone.added': { sessions: 'others', trust: 'ends', notice: 'phone.added' },
   'phone.made-primary': { sessions: 'none', trust: 'ends', notice: 'phone.made-primary' },
   'phone.removed': { sessions: 'others', trust: 'ends', notice: 'phone.removed' },
@@ -82,6 +88,7 @@ export function createChanges(deps: Dependencies): OnChange {
   return async (on, change) => {
     const { type, accountId, phoneId, sessionUid, detail } = change
     const follows = FOLLOWS[type]
+    if (sessionUid !== undefined) await sessions.assertLive(on, sessionUid)
     if (!follows.recorded) {
       const named = { ...(phoneId && { phone: phoneId }), ...detail }
       await audit.record({ type, accountId, detail: named }, on)
@@ -97,16 +104,13 @@ export function createChanges(deps: Dependencies): OnChange {
 }
 
 /**
- * The numbers a change is told to: the one that codes went to until now, and one that is taken away. Never a
- * number that has just come, nor one that is still held off: those may be a thief's.
+ * The numbers a change is told to: all that were there before, the one that is taken away among them, since
+ * nobody knows which of them is in whose hands. Never a number that has just come, nor one that is still held
+ * off: those may be a thief's.
  */
 function reachedBy({ type, phoneId }: SecurityChange, held: readonly Phone[]): Phone[] {
-  const old = held.filter(
+  return held.filter(
     ({ id, heldUntil, verified }) =>
       verified && heldUntil === null && !(type === 'phone.added' && id === phoneId),
-  )
-  const [usual] = old
-  return old.filter(
-    (phone) => phone === usual || (type === 'phone.removed' && phone.id === phoneId),
   )
 }

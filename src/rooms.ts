@@ -64,6 +64,17 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     contactOf,
   })
 
+  const accounts = createAccounts({
+    db,
+    clock,
+    passwords: createPasswords(),
+    quality: createPasswordQuality({ brand: config.brand.name }),
+    throttle,
+    fingerprint,
+    links,
+    onChange,
+  })
+
   return {
     vault,
     fingerprint,
@@ -76,16 +87,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     onChange,
     backupCodes,
     trustedDevices,
-    accounts: createAccounts({
-      db,
-      clock,
-      passwords: createPasswords(),
-      quality: createPasswordQuality({ brand: config.brand.name }),
-      throttle,
-      fingerprint,
-      links,
-      onChange,
-    }),
+    accounts,
     linkMails: createLinkMails({
       db,
       clock,
@@ -103,9 +105,15 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
       brand: config.brand.name,
     }),
-    phoneChanges: createPhoneChanges({ db, clock, phones, onChange }),
+    phoneChanges: createPhoneChanges({
+      db,
+      clock,
+      phones,
+      onChange,
+      holdOffSeconds: config.holdOffSeconds,
+    }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
-    locks: createLocks({ db, clock }),
+    locks: createLocks({ db, clock, forgetTries: accounts.forgetTries }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),
   }

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { afterEach, expect, test } from 'vitest'
 import { burst, createFlow } from './support/flow.ts'
 import { type House, PHONES, startHouse } from './support/house.ts'
+import { addApp, noticesOf } from './support/second-factors.ts'
 
 let house: House
 afterEach(() => house.stop())
@@ -138,6 +139,17 @@ test('five right passwords without a code are noted, once (THR-23)', async () =>
   await createFlow(house).complete('alex')
   for (let i = 0; i < 5; i++) await ask()
   expect(await events('password.seems-known')).toHaveLength(2)
+})
+
+test('and so are they where an authenticator app is asked (THR-23)', async () => {
+  await open()
+  const account = await house.rooms.accounts.findByUsername('alex')
+  if (!account) throw new Error('there is no alex')
+  await addApp(house, account)
+  for (let i = 0; i < 7; i++) await ask()
+  expect(house.codeTexts()).toEqual([])
+  expect(await events('password.seems-known')).toHaveLength(1)
+  expect(await noticesOf(house, account.id)).toEqual(['someone-has-password'])
 })
 
 test('without a table of limits nothing is sent (THR-19)', async () => {

@@ -92,6 +92,7 @@ export function createAccounts(deps: Dependencies) {
           .where('disabled_at', 'is', null)
           .executeTakeFirst()
         if (numUpdatedRows === 0n) return false
+        await deps.links.endAll(trx, id)
         await onChange(trx, { type: 'account.disabled', accountId: id })
         return true
       })
@@ -130,16 +131,13 @@ export function createAccounts(deps: Dependencies) {
       })
     },
 
-    /** Forgets the wrong passwords under a name. */
-    async unlockName(username: string): Promise<void> {
-      const key = usernameKey(username)
-      const event = auditEntry(
-        clock,
-        { type: 'account.unlocked', accountId: sql`account.id` },
-        sql`from account where username_key = ${key}`,
-      )
-      await sql`
-        with forgotten as (${throttle.forgetting(fingerprint('name', key))}) ${event}`.execute(db)
+    /**
+     * Forgets the wrong passwords under a name, in every browser.
+     * @param on the transaction that records it
+     * @returns whether the name was locked
+     */
+    forgetTries(on: Db, username: string): Promise<boolean> {
+      return throttle.forgetName(on, fingerprint('name', usernameKey(username)))
     },
 
     async findByUsername(username: string): Promise<Account | undefined> {

@@ -12,11 +12,14 @@ import { type Throttle, TRIES } from './throttle.ts'
 export interface Attempt {
   /** whose name and password they were; undefined if they aren't right, or may not be judged */
   account: Account | undefined
+  /** false while there are too many wrong ones: then nobody knows whether it was right */
+  judged: boolean
   /**
    * Ends the attempt: a success forgets the failures before it, anything else stays counted.
    * @param language tag of the pages' language, kept for what the account is written later
+   * @returns after a success, the hash of the password that was right
    */
-  conclude(success: boolean, language?: string): Promise<void>
+  conclude(success: boolean, language?: string): Promise<string | undefined>
 }
 
 /** How long a try waits for others of the same name that are being judged, and how often it looks. */
@@ -42,26 +45,26 @@ type Found = {
 export function createAuthentication(deps: Dependencies) {
   const { db, clock, passwords, throttle, fingerprint } = deps
 
-  /** Hashes a password anew with today's settings, unless it was changed meanwhile. */
-  async function renewHash(id: string, old: string, password: string): Promise<void> {
+  /** Hashes a password anew with today's settings, unless it was changed meanwhile. @returns its hash from now on */
+  async function renewHash(id: string, old: string, password: string): Promise<string> {
     const password_hash = await passwords.hash(password)
-    await db
+    const { numUpdatedRows } = await db
       .updateTable('account')
       .set({ password_hash })
       .where('id', '=', id)
       .where('password_hash', '=', old)
-      .execute()
+      .executeTakeFirst()
+    return numUpdatedRows > 0n ? password_hash : old
   }
 
   /** Counts the try and looks the account up, in one statement. */
-  async function countAndFind(key: Buffer, username: string): Promise<Found> {
+  async function countAndFind(key: Buffer, name: string): Promise<Found> {
+    const nameKey = fingerprint('name', name)
     for (let waited = 0; ; waited += PENDING_POLL_MS) {
       const { rows } = await sql<Found>`
-        with counted as (${throttle.countTry(key)})
+        with counted as (${throttle.countTry(key, nameKey)})
         select (select failures from counted) as failures, ${throttle.isPending(key)} as pending, account.*
-        from (select) as one left join account on username_key = ${usernameKey(username)}`.execute(
-        db,
-      )
+        from (select) as one left join account on username_key = ${name}`.execute(db)
       const [found] = rows
       if (!found) throw new Error('a look-up without a row')
       if (found.failures !== null || !found.pending || waited >= PENDING_WAIT_MS) return found
@@ -111,24 +114,24 @@ export function createAuthentication(deps: Dependencies) {
     ): Promise<Attempt> {
       const name = usernameKey(username)
       const key = fingerprint('name', knownBrowser ? `${name}\0${knownBrowser}` : name)
-      const found = await countAndFind(key, username)
+      const found = await countAndFind(key, name)
       const judged = found.failures !== null
       const usable = judged && !found.disabled_at ? found.password_hash : null
       let account: Account | undefined
 
-      async function conclude(success: boolean, language?: string): Promise<void> {
-        if (!account || !success) {
+      async function conclude(success: boolean, language?: string): Promise<string | undefined> {
+        if (!account || !usable || !success) {
           if (judged) await concludeRefused(key, found, account !== undefined)
-          return
+          return undefined
         }
         await concludeRight(key, account, language)
-        if (usable && passwords.isOutdated(usable)) await renewHash(account.id, usable, password)
+        return passwords.isOutdated(usable) ? renewHash(account.id, usable, password) : usable
       }
 
       try {
         const right = await passwords.verify(usable, password)
         if (right && found.id !== null) account = toAccount(found)
-        return { account, conclude }
+        return { account, judged, conclude }
       } catch (error) {
         // Nobody knows whether it was right: it stays counted, and is called neither.
         if (judged) await throttle.judgedWrong(key).execute(db)

@@ -20,8 +20,11 @@ export interface LinkMail {
   lifeSeconds: number
 }
 
-/** Queues a mail in the transaction that makes its link. */
-export type MailLink = (on: Db, mail: LinkMail) => Promise<void>
+/** Queues a mail in the transaction that makes its link. @returns whether it is going to be sent */
+export type MailLink = (on: Db, mail: LinkMail) => Promise<boolean>
+
+/** Takes back a link that nobody would get, so that the one before stays. */
+class NotQueued extends Error {}
 
 /** How often a new password may be asked for, for one name and from one address. */
 const ASKED_FOR_NAME: GrowingLock = { after: 3, firstSeconds: 300, longestSeconds: 3600 }
@@ -53,12 +56,12 @@ export function createLinkMails(deps: Dependencies) {
     language: string | null
   }
 
-  /** @returns the link; undefined when the last one is too young for another */
+  /** @returns the link; undefined when the last one is too young for another, or no mail could bring it */
   async function make(
     { id, email, language }: Reader,
     purpose: LinkPurpose,
   ): Promise<string | undefined> {
-    return db.transaction().execute(async (trx) => {
+    const making = db.transaction().execute(async (trx) => {
       const token = await links.make(trx, id, purpose)
       if (token === undefined) return undefined
       const type = purpose === 'invitation' ? 'account.invited' : 'password.reset-asked'
@@ -67,9 +70,15 @@ export function createLinkMails(deps: Dependencies) {
       if (email !== null && mailLink) {
         const lifeSeconds = links.lifeSeconds(purpose)
         const mail = { accountId: id, to: email, language, link, lifeSeconds }
-        await mailLink(trx, { ...mail, kind: `mail.${purpose}` })
+        const queued = await mailLink(trx, { ...mail, kind: `mail.${purpose}` })
+        // An invitation is handed over by whoever asked for it, too.
+        if (!queued && purpose === 'password-reset') throw new NotQueued()
       }
       return link
+    })
+    return making.catch((error: unknown) => {
+      if (error instanceof NotQueued) return undefined
+      throw error
     })
   }
 

@@ -1,5 +1,6 @@
-import type { OnChange } from '../audit/change.ts'
+import type { ChangeType, OnChange } from '../audit/change.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
+import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { COLUMNS } from './account.ts'
@@ -18,8 +19,14 @@ interface Dependencies {
   onChange: OnChange
 }
 
-/** `changed` by its owner, who is signed in; `reset` by whoever holds a one-time link. */
-export type HowSet = 'changed' | 'reset'
+interface Setting {
+  /** `changed` by its owner, who is signed in; `reset` by whoever holds a one-time link */
+  how: 'changed' | 'reset'
+  /** the session it is done in, which stays, and must still be there */
+  sessionUid?: string | undefined
+  /** hash of the password it takes the place of: if there is another by now, nothing is done */
+  instead?: string | undefined
+}
 
 export type LinkOutcome =
   | ({ outcome: 'done' } & OpenLink)
@@ -30,39 +37,43 @@ export type LinkOutcome =
 export function createPasswordSetting(deps: Dependencies) {
   const { db, passwords, quality, throttle, fingerprint, links, onChange } = deps
 
-  /** @returns false when the account is gone or disabled */
+  /** @throws Refusal when the account is gone or disabled, or the session has ended */
   async function store(
     trx: Db,
     id: string,
-    password_hash: string,
-    { how, sessionUid }: { how: HowSet; sessionUid?: string | undefined },
-  ): Promise<boolean> {
-    const row = await trx
-      .updateTable('account')
-      .set({ password_hash })
+    hash: string,
+    { how, sessionUid, instead }: Setting,
+  ): Promise<'stored' | 'replaced'> {
+    const held = await trx
+      .selectFrom('account')
+      .select(['username_key', 'password_hash'])
       .where('id', '=', id)
       .where('disabled_at', 'is', null)
-      .returning('username_key')
+      .forUpdate()
       .executeTakeFirst()
-    if (!row) return false
+    if (!held) throw noAccount()
+    if (instead !== undefined && held.password_hash !== instead) return 'replaced'
+    await trx.updateTable('account').set({ password_hash: hash }).where('id', '=', id).execute()
     // Whoever has tried all they could think of has no tries left for the new one.
-    await throttle.forgetting(fingerprint('name', row.username_key)).execute(trx)
+    await throttle.forgetName(trx, fingerprint('name', held.username_key))
     await links.endAll(trx, id)
-    await onChange(trx, { type: `password.${how}`, accountId: id, sessionUid })
-    return true
+    // Nobody's password was reset by choosing the first.
+    const type: ChangeType =
+      how === 'reset' && held.password_hash === null ? 'password.chosen' : `password.${how}`
+    await onChange(trx, { type, accountId: id, sessionUid })
+    return 'stored'
   }
-
   return {
     /**
      * Sets a password, unless it is too weak, and ends with it what rested on the old one.
-     * @param options `sessionUid`: the session it is done in, which stays
-     * @throws Refusal when the account is gone or disabled
+     * @returns `replaced` when the one it was to take the place of is no longer the account's
+     * @throws Refusal when the account is gone or disabled, or the session has ended
      */
     async setPassword(
       id: string,
       password: string,
-      options: { how: HowSet; sessionUid?: string | undefined },
-    ): Promise<Judgement> {
+      setting: Setting,
+    ): Promise<Judgement | { ok: false; fault: 'replaced' }> {
       const account = await db
         .selectFrom('account')
         .select(COLUMNS)
@@ -72,9 +83,11 @@ export function createPasswordSetting(deps: Dependencies) {
       const judgement = await quality.judge(password, account)
       if (!judgement.ok) return judgement
       const hash = await passwords.hash(password)
-      const stored = await db.transaction().execute((trx) => store(trx, id, hash, options))
-      if (!stored) throw noAccount()
-      return judgement
+      // Of two sessions that end each other, one may lose the deadlock: asked again, it finds itself ended.
+      const stored = await retrying(() =>
+        db.transaction().execute((trx) => store(trx, id, hash, setting)),
+      )
+      return stored === 'stored' ? judgement : { ok: false, fault: 'replaced' }
     },
 
     /**
@@ -87,10 +100,14 @@ export function createPasswordSetting(deps: Dependencies) {
       const judgement = await quality.judge(password, link.account)
       if (!judgement.ok) return { outcome: 'weak', judgement }
       const hash = await passwords.hash(password)
-      const done = await db.transaction().execute(async (trx) => {
-        const id = await links.consume(trx, token)
-        return id !== undefined && store(trx, id, hash, { how: 'reset' })
-      })
+      const done = await retrying(() =>
+        db.transaction().execute(async (trx) => {
+          const id = await links.consume(trx, token)
+          if (id === undefined) return false
+          await store(trx, id, hash, { how: 'reset' })
+          return true
+        }),
+      )
       return done ? { outcome: 'done', ...link } : { outcome: 'no-link' }
     },
   }

@@ -24,15 +24,20 @@ interface Counted {
  */
 export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
   /** @param pending 1 when the try is yet to be judged, 0 when it has failed already */
-  function count(key: Buffer, pending: 0 | 1, lock = TRIES): RawBuilder<Counted> {
+  function count(
+    key: Buffer,
+    pending: 0 | 1,
+    { lock = TRIES, nameKey = null }: { lock?: GrowingLock; nameKey?: Buffer | null } = {},
+  ): RawBuilder<Counted> {
     const now = clock()
     return sql`
-      insert into sign_in_attempt as attempt (key, failures, pending, last_at)
-      values (${key}, 1, ${pending}, ${now})
+      insert into sign_in_attempt as attempt (key, name_key, failures, pending, last_at)
+      values (${key}, ${nameKey}, 1, ${pending}, ${now})
       on conflict (key) do update set
         failures = attempt.failures + 1,
         pending = case when attempt.locked_until is null then attempt.pending else 0 end + ${pending},
         last_at = ${now},
+        name_key = excluded.name_key,
         locked_until = ${lockedUntil(now, sql`attempt.failures + 1`, lock)}
       where attempt.locked_until is null or attempt.locked_until <= ${now}
       returning attempt.failures, coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
@@ -45,8 +50,9 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
     /**
      * The counting statement, to stand as a common table expression in front of a look-up. It returns a row
      * if the try may be judged, and none while the key is locked.
+     * @param nameKey of the name alone
      */
-    countTry: (key: Buffer) => count(key, 1),
+    countTry: (key: Buffer, nameKey: Buffer) => count(key, 1, { nameKey }),
 
     /**
      * Whether tries of this key are being judged at this moment. A key that is locked only by them may be
@@ -63,13 +69,21 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
     /** The statement that forgets a key's failures. */
     forgetting,
 
+    /** Forgets a name's failures in every browser. @returns whether any of them locked it */
+    async forgetName(on: Db, nameKey: Buffer): Promise<boolean> {
+      const { rows } = await sql<{ locked: boolean }>`
+        with gone as (delete from sign_in_attempt where name_key = ${nameKey} returning locked_until)
+        select exists (select from gone where locked_until > ${clock()}) as locked`.execute(on)
+      return rows[0]?.locked ?? false
+    },
+
     /**
      * Counts something that may be done so often in a row, whether or not it fails.
      * @returns for how many seconds it mustn't be done, 0 if it may be now
      */
     async countUse(key: Buffer, lock: GrowingLock): Promise<number> {
       const { rows } = await sql<{ wait: number }>`
-        with counted as (${count(key, 0, lock)})
+        with counted as (${count(key, 0, { lock })})
         select case when exists (select from counted) then 0 else greatest(1, coalesce(
           (select ceil(extract(epoch from locked_until - ${clock()})) from sign_in_attempt where key = ${key}), 1)) end::int
           as wait`.execute(db)

@@ -14,6 +14,7 @@ export type ChangeType = Extract<
   | 'codes.locked'
   | 'factors.reset'
   | 'password.changed'
+  | 'password.chosen'
   | 'password.reset'
   | 'password.seems-known'
   | 'phone.added'
@@ -27,7 +28,7 @@ export interface SecurityChange {
   accountId: string
   /** a number the change is about: told of its removal, and never the only one told of its coming */
   phoneId?: string
-  /** `uid` of the session the change is made in: it stays when the account's others end */
+  /** `uid` of the session the change is made in: it stays when the account's others end, and must still be there */
   sessionUid?: string | undefined
   detail?: Readonly<Record<string, string | number>>
 }

@@ -38,6 +38,7 @@ export const EVENT_TYPES = [
   'message.unconfirmed',
   'notice.failed',
   'password.changed',
+  'password.chosen',
   'password.locked',
   'password.reset',
   'password.reset-asked',
@@ -63,7 +64,10 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number]
 
-/** Ids and plain words only: no name, number, address, code or token ever stands in an event. */
+/**
+ * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
+ * the reason of `factors.reset`, which an admin writes (ADM-10).
+ */
 export interface AuditEvent {
   type: EventType
   /** whom it happened to; an expression where the statement knows it */
@@ -71,6 +75,9 @@ export interface AuditEvent {
   clientId?: string | null | RawBuilder<unknown>
   detail?: Readonly<Record<string, string | number | boolean | null | RawBuilder<unknown>>>
 }
+
+/** Longest text of a detail, in characters: what someone writes mustn't fill the trail. */
+const MAX_TEXT = 200
 
 /**
  * A statement that records an event, to stand as a common table expression in the statement that does what it
@@ -86,7 +93,7 @@ export function auditEntry(
   const { actor, requestId, address } = circumstances()
   const members = Object.entries(detail).flatMap(([name, value]) => [
     sql`${name}::text`,
-    isExpression(value) ? value : sql`${JSON.stringify(value)}::jsonb`,
+    isExpression(value) ? value : sql`${JSON.stringify(shortened(value))}::jsonb`,
   ])
   return sql`
     insert into audit_event (at, type, actor, account_id, client_id, request_id, address, detail)
@@ -94,6 +101,11 @@ export function auditEntry(
       ${address}::text, jsonb_strip_nulls(jsonb_build_object(${sql.join(members)}))
     ${source}
     returning id`
+}
+
+/** Cut between characters: half of one is no JSON to PostgreSQL. */
+function shortened<T>(value: T): T | string {
+  return typeof value === 'string' ? [...value].slice(0, MAX_TEXT).join('') : value
 }
 
 function textOf(value: string | null | RawBuilder<unknown>): RawBuilder<unknown> {

@@ -72,9 +72,8 @@ export function addAccountStateCommands(noun: Command): void {
     .argument('<username>')
   perform(unlock, 'account unlock anna', (username: string) =>
     inSession(async (session) => {
-      const { id } = await findAccount(session.accounts, username)
-      await session.accounts.unlockName(username)
-      const { disabled } = await session.locks.lift(id)
+      const account = await findAccount(session.accounts, username)
+      const { disabled } = await session.locks.lift(account)
       return {
         ...(await asItIs(session, username)),
         ...(disabled && {

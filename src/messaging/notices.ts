@@ -35,12 +35,12 @@ export interface Link extends LinkDetail {
 export const RECIPIENT = 'notice.recipient'
 export const DETAIL = 'notice.detail'
 
-/** At most so many of a sort are queued for an account within an hour. */
+/** At most so many of a sort are queued for an account within an hour; see `CAUSED_BY_ANYONE`. */
 const MOST_AN_HOUR = 10
 
 /**
- * Kinds that someone can cause who is not the owner, or not yet told from the owner. They are counted apart,
- * so that causing many leaves no change of the account untold.
+ * Kinds that someone can cause who is not the owner, or not yet told from the owner. Each is counted apart,
+ * so that causing many of one leaves nothing else untold.
  */
 const CAUSED_BY_ANYONE: readonly (NoticeKind | LinkKind)[] = [
   'codes.locked',
@@ -84,10 +84,9 @@ export function createNotices({
       const words = vault.seal(JSON.stringify(detail), { column: DETAIL, row: id })
       return sql`(${id}::text, ${medium}::text, ${recipient}::bytea, ${words}::bytea)`
     })
-    const others = [...CAUSED_BY_ANYONE]
     const sameSort = CAUSED_BY_ANYONE.includes(kind)
-      ? sql`kind = any(${others}::text[])`
-      : sql`kind <> all(${others}::text[])`
+      ? sql`kind = ${kind}`
+      : sql`kind <> all(${[...CAUSED_BY_ANYONE]}::text[])`
     const overLimit = auditEntry(
       clock,
       { type: 'notice.failed', accountId, detail: { kind, reason: 'too-many' } },
@@ -104,9 +103,12 @@ export function createNotices({
       where (select allowed from room)`
   }
 
-  async function enqueue(on: Db, entry: Entry): Promise<void> {
+  /** @returns whether anything was queued */
+  async function enqueue(on: Db, entry: Entry): Promise<boolean> {
     const recipients = entry.recipients.filter(({ medium }) => medium === 'sms' || canMail)
-    if (recipients.length > 0) await statement({ ...entry, recipients }).execute(on)
+    if (recipients.length === 0) return false
+    const { numAffectedRows } = await statement({ ...entry, recipients }).execute(on)
+    return Number(numAffectedRows) > 0
   }
 
   return {
@@ -123,10 +125,11 @@ export function createNotices({
     /**
      * Queues a mail with a one-time link. It isn't sent any more once the link is too old.
      * @param on the transaction that makes the link
+     * @returns whether it was queued: not when mails can't be sent, nor beyond an hour's limit
      */
-    async queueLink(on: Db, { to, link, lifeSeconds, ...rest }: Link): Promise<void> {
+    async queueLink(on: Db, { to, link, lifeSeconds, ...rest }: Link): Promise<boolean> {
       const recipients: Recipient[] = [{ medium: 'mail', to }]
-      await enqueue(on, { ...rest, recipients, detail: { link, lifeSeconds } })
+      return enqueue(on, { ...rest, recipients, detail: { link, lifeSeconds } })
     },
   }
 }

@@ -41,9 +41,17 @@ function prefersSecondFactor(params: Params): boolean {
   return wanted.find((value) => REACHABLE.includes(value)) === ACR.secondFactor
 }
 
+/** Whether a request is worth nothing to its client without the second factor. */
+export function insistsOnSecondFactor(params: Params): boolean {
+  const { essential, wanted } = acrClaimOf(params)
+  return essential && wanted.includes(ACR.secondFactor) && !wanted.includes(ACR.password)
+}
+
 export interface SecondFactorAsked {
-  /** the sign-in must have a second factor: whoever has none is due to enrol one */
+  /** the sign-in must have a second factor: whoever has none enrols one or gets no further */
   required: boolean
+  /** the request would rather have one: whoever has none enrols one where that is possible (OIDC-16) */
+  wished: boolean
   /** this client or this request asks for it to be shown now: a remembered browser doesn't do */
   explicit: boolean
 }
@@ -61,29 +69,47 @@ export function secondFactorAsked(
   floor: Floor | null,
   byDefault: Floor,
 ): SecondFactorAsked {
-  const wanted = floor === 'required' || prefersSecondFactor(params)
+  const wished = prefersSecondFactor(params)
   const prompts = typeof params.prompt === 'string' ? params.prompt.split(' ') : []
   return {
-    required: wanted || (floor ?? byDefault) === 'required',
-    explicit: wanted || params.max_age !== undefined || prompts.includes('login'),
+    required: (floor ?? byDefault) === 'required' || insistsOnSecondFactor(params),
+    wished,
+    explicit:
+      floor === 'required' ||
+      wished ||
+      insistsOnSecondFactor(params) ||
+      params.max_age !== undefined ||
+      prompts.includes('login'),
   }
+}
+
+/** What is known of a sign-in by a password alone. Each question is asked only where its answer matters. */
+export interface PasswordAlone {
+  /** whether it was done for this very request, by pages that asked for all there is */
+  fresh: boolean
+  /** whether people add their first factor themselves */
+  selfEnrolment: boolean
+  /** whether the browser is remembered */
+  isTrusted: () => Promise<boolean>
+  /** whether the account has a second factor by now */
+  isEnrolled: () => Promise<boolean>
 }
 
 /**
  * Whether a sign-in by a password alone isn't enough. It was done in a remembered browser, or by someone who
- * has no second factor. Where the request asks for one to be shown now, a remembered browser doesn't do; where
- * it is only the rule of the house, it does, as long as it is remembered (TRD-05).
- *
- * @param fresh whether it was done for this very request, by pages that asked for all there is
- * @param isTrusted whether the browser is remembered; asked only when it matters
+ * had no second factor. Where the request asks for one to be shown now, a remembered browser doesn't do; where
+ * it is only the rule of the house, it does, as long as it is remembered (TRD-05). Whoever has one is asked for
+ * it whatever the policy (CHL-15), and leaving out the cookie of a remembered browser spares nobody that.
  */
 export async function isSecondFactorDue(
-  asked: SecondFactorAsked,
-  fresh: boolean,
-  isTrusted: () => Promise<boolean>,
+  { required, wished, explicit }: SecondFactorAsked,
+  { fresh, selfEnrolment, isTrusted, isEnrolled }: PasswordAlone,
 ): Promise<boolean> {
-  if (asked.required) return asked.explicit || !(await isTrusted())
-  return asked.explicit && !fresh && (await isTrusted())
+  if (required) return explicit || !(await isTrusted())
+  // The pages asked for what there is, and there was nothing: asking again would go round in circles.
+  if (fresh) return false
+  if (wished && selfEnrolment) return true
+  return (await isEnrolled()) && (explicit || !(await isTrusted()))
 }
 
 /**

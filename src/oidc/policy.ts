@@ -1,5 +1,6 @@
 import { errors, interactionPolicy, type KoaContextWithOIDC } from 'oidc-provider'
 import { ACR } from './acr.ts'
+import { guarded } from './adapter.ts'
 import {
   type Floor,
   isOutOfReach,
@@ -20,21 +21,31 @@ interface Dependencies {
   floorOf(clientId: string): Floor | null
   /** for clients that don't say */
   secondFactor: Floor
+  /** whether people add their first factor themselves */
+  selfEnrolment: boolean
   /** undefined while no browser is remembered at all */
   isTrusted: IsTrusted | undefined
+  /** whether an account has a second factor */
+  isEnrolled(accountId: string): Promise<boolean>
 }
 
 /** When the hosted pages are due: the provider's own rules, and ours. */
 export function createPolicy(deps: Dependencies): interactionPolicy.DefaultPolicy {
-  const { isFirstParty, floorOf, secondFactor, isTrusted } = deps
+  const { isFirstParty, floorOf, secondFactor, selfEnrolment, isTrusted, isEnrolled } = deps
 
   async function asksForMore(ctx: KoaContextWithOIDC): Promise<boolean> {
     const { params = {}, client, session, result, acr } = ctx.oidc
     const accountId = session?.accountId
     if (!client || !accountId || acr === ACR.secondFactor) return false
     const asked = secondFactorAsked(params, floorOf(client.clientId), secondFactor)
-    const trusted = async () => (await isTrusted?.(ctx, accountId)) ?? false
-    return isSecondFactorDue(asked, result?.login !== undefined, trusted)
+    return guarded(() =>
+      isSecondFactorDue(asked, {
+        fresh: result?.login !== undefined,
+        selfEnrolment,
+        isTrusted: async () => (await isTrusted?.(ctx, accountId)) ?? false,
+        isEnrolled: () => isEnrolled(accountId),
+      }),
+    )
   }
 
   const policy = base()

@@ -62,8 +62,12 @@ interface Dependencies {
   pages: ProviderPages
   /** for clients that don't say */
   secondFactor: Floor
+  /** whether people add their first factor themselves */
+  selfEnrolment: boolean
   /** left out while no browser is remembered */
   isTrusted?: IsTrusted
+  /** whether an account has a second factor */
+  isEnrolled(accountId: string): Promise<boolean>
   placeOf: PlaceOf
   /** tags of the languages pages come in */
   languages: readonly string[]
@@ -131,7 +135,9 @@ export function createProvider(deps: Dependencies): Provider {
         isFirstParty,
         floorOf: (clientId) => rowOf(clientId)?.client_second_factor ?? null,
         secondFactor: deps.secondFactor,
+        selfEnrolment: deps.selfEnrolment,
         isTrusted: deps.isTrusted,
+        isEnrolled: deps.isEnrolled,
       }),
       url: (_ctx, interaction) => `/interaction/${interaction.uid}`,
     },

@@ -3,9 +3,13 @@ import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { Refusal } from '../errors.ts'
 import { createSealedRecords, type Place, type StoredPayload, uidKey } from './sealed-records.ts'
 
 export type Sessions = ReturnType<typeof createSessions>
+
+/** Code of the refusal of what is done in a session that has ended meanwhile. */
+export const SESSION_OVER = 'session_over'
 
 /** A browser that is signed in. */
 export interface LiveSession {
@@ -95,6 +99,22 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
      * @returns how many sessions that were
      */
     endAll,
+
+    /**
+     * Makes sure that a session hasn't ended, and doesn't until the transaction is done.
+     * @param on the transaction of what is done in it
+     * @throws Refusal when it has
+     */
+    async assertLive(on: Db, uid: string): Promise<void> {
+      const row = await on
+        .selectFrom('oidc_record')
+        .select('key')
+        .where('uid_key', '=', uidKey(uid))
+        .where('expires_at', '>', clock())
+        .forUpdate()
+        .executeTakeFirst()
+      if (!row) throw new Refusal(SESSION_OVER, 403, 'The session has ended. Nothing was changed.')
+    },
 
     /** Ends all sessions of an account but one. */
     endOthers: (accountId: string, keptUid: string) => endAll(db, accountId, keptUid),

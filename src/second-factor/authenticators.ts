@@ -9,7 +9,7 @@ import { Refusal } from '../errors.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
 import { codesMatch, parseCode } from './hotp.ts'
-import { assertEnoughLeft, type Leaving } from './last-factor.ts'
+import { assertEnoughLeft, holdOffNext, type Leaving } from './last-factor.ts'
 import { keyOf, type TotpKey, totp, totpStep } from './totp.ts'
 
 export type Authenticators = ReturnType<typeof createAuthenticators>
@@ -82,10 +82,7 @@ export function createAuthenticators(deps: Dependencies) {
             'The account has an authenticator app already. Remove it before you add another.',
           )
         }
-        // What asked for one that was begun, in this browser or another, asks for nothing now, and isn't gone with it.
-        await sql`
-          update challenge set authenticator_id = null where authenticator_id in (
-            select id from authenticator where account_id = ${accountId})`.execute(trx)
+        // A challenge that asked for it, in this browser or another, asks for nothing then; it isn't gone with it.
         await trx.deleteFrom('authenticator').where('account_id', '=', accountId).execute()
         await trx
           .insertInto('authenticator')
@@ -135,6 +132,7 @@ export function createAuthenticators(deps: Dependencies) {
         await assertEnoughLeft(trx, clock, accountId, held.id, { keepLast, mayLeaveHeld })
         await trx.deleteFrom('authenticator').where('id', '=', held.id).execute()
         await dropOrphanedCodes(trx, accountId)
+        if (sessionUid !== undefined) await holdOffNext(trx, clock, accountId, holdOffSeconds)
         await onChange(trx, { type: 'authenticator.removed', accountId, sessionUid })
         return true
       })
@@ -178,7 +176,11 @@ export function createAuthenticators(deps: Dependencies) {
           held_until = case
             when a.confirmed_at is not null then a.held_until
             when exists (select from phone p where p.account_id = a.account_id and not p.pending)
-            then ${later(clock, holdOffSeconds)} end
+            then ${later(clock, holdOffSeconds)}
+            else (
+              select hold_new_until from second_factor s
+              where s.account_id = a.account_id and s.hold_new_until > ${now}
+            ) end
         where a.id = ${id} and coalesce(a.last_step < ${step}, true)
           and (a.confirmed_at is not null or ${isFresh('a')})
         returning a.account_id`

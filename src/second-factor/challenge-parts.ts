@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { hashToken } from '../crypto/keys.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import type { Sharing } from './phone-sharing.ts'
 
 export interface ChallengeRules {
   /** digits */
@@ -13,8 +14,7 @@ export interface ChallengeRules {
   /** how long a factor that was added beside others can't be the only proof for a sensitive change */
   holdOffSeconds: number
   allowedCountries: ReadonlySet<string> | '*'
-  /** whether one number may belong to several accounts; `warn`: it may, and it is noted */
-  sharing: 'allow' | 'warn' | 'refuse'
+  sharing: Sharing
 }
 
 /** What a challenge is for: signing in, adding the first factor while signing in, or a change at `/account`. */

@@ -11,7 +11,7 @@ import {
   type Seat,
 } from './challenge-parts.ts'
 import type { GrantVerdict, SendGrants } from './send-grants.ts'
-import { resendWait } from './send-waits.ts'
+import { resendWait, SUSPICIOUS_STARTS } from './send-waits.ts'
 
 const HIGHEST_COUNTER = '9223372036854775807'
 
@@ -41,11 +41,13 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
   return {
     /**
      * Asks for the account's authenticator app if it has one, else for a code sent to its primary phone: then
-     * it counts the send and moves the phone's counter. No row: the account has neither.
+     * it counts the send and moves the phone's counter. `suspected`: its owner should be told that codes are asked
+     * for again and again with the right password, and none is typed. No row: the account has neither,
+     * and isn't locked.
      */
     issue(seat: Seat, id: string, accountId: string, addressKey: Buffer, lifeSeconds: number) {
       const now = clock()
-      return sql<SendVerdict>`
+      return sql<SendVerdict & { suspected: boolean }>`
         with device as (
           select s.account_id, a.id as authenticator_id, p.id as phone_id, p.number, p.number_fingerprint,
             p.prefix_fingerprint, p.country, p.hotp_secret, ${isLocked(now)} as locked,
@@ -53,13 +55,27 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
           from second_factor s
           left join authenticator a on a.account_id = s.account_id and a.confirmed_at is not null
           left join phone p on p.account_id = s.account_id and p.is_primary and a.id is null
-          where s.account_id = ${accountId} and (a.id is not null or p.id is not null)
+          where s.account_id = ${accountId} and (a.id is not null or p.id is not null or ${isLocked(now)})
         ),
         ready as (
           select * from device where authenticator_id is null and not locked and country_allowed
         ),
         ${grants.ctes(addressKey, true)},
         app as (select * from device where authenticator_id is not null and not locked),
+        app_started as (
+          update second_factor s set starts_since_success = s.starts_since_success + 1 from app
+          where s.account_id = app.account_id
+          returning s.account_id, s.starts_since_success = ${SUSPICIOUS_STARTS} as suspicious
+        ),
+        suspected as (
+          select account_id from app_started where suspicious
+          union all select ready.account_id from ready, granted where granted.suspicious
+        ),
+        audited_suspicion as (${auditEntry(
+          clock,
+          { type: 'password.seems-known', accountId: sql`account_id` },
+          sql`from suspected`,
+        )}),
         replaced as (
           update challenge c set closed_at = ${now}
           where c.interaction = ${seat.interaction} and ${isOpen('c', now)}
@@ -93,7 +109,8 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
           },
           sql`from issued`,
         )})
-        select device.*, ${grants.verdict}, issued.id, issued.counter, issued.sends as send, ${secondsLeft('issued')}
+        select device.*, ${grants.verdict}, exists (select from suspected) as suspected,
+          issued.id, issued.counter, issued.sends as send, ${secondsLeft('issued')}
         from device left join issued on true`
     },
 
@@ -135,7 +152,8 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
             p.id as phone_id, p.number, p.number_fingerprint, p.prefix_fingerprint, p.country, p.hotp_secret,
             held.phone_id is distinct from p.id as switched, ${isLocked(now)} as locked,
             ${isAllowed(rules)} as country_allowed,
-            held.sends < ${rules.maxSends} and (held.phone_id is distinct from p.id or ${waited} or ${failed}) as due,
+            held.sends < ${rules.maxSends} and (${waited} or ${failed}
+              or (held.phone_id is distinct from p.id and held.sends <= 1)) as due,
             greatest(0, ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait}))::int as resend_seconds
           from held join second_factor s on s.account_id = held.account_id
           join phone p on p.account_id = held.account_id and p.id = coalesce(${phoneId}::text, held.phone_id)

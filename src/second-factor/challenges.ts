@@ -131,7 +131,7 @@ export function createChallenges(deps: Dependencies) {
       const [verdict] = rows
       if (!verdict) return 'no-factor'
       logAlerts(deps.log, verdict)
-      if (verdict.suspicious) await deps.onChange(db, { type: 'password.seems-known', accountId })
+      if (verdict.suspected) await deps.onChange(db, { type: 'password.seems-known', accountId })
       if (verdict.id && verdict.authenticator_id) return { send: async () => {} }
       const refusal = refusalOf(verdict)
       if (refusal) return refusal

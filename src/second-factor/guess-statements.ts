@@ -11,6 +11,7 @@ import {
   type Purpose,
   type Seat,
 } from './challenge-parts.ts'
+import { sharedNumber } from './phone-sharing.ts'
 import { ANSWERED } from './send-waits.ts'
 
 /** Over all challenges and factors of an account. */
@@ -118,13 +119,6 @@ export function createGuessStatements(
       return auditEntry(clock, { type: 'code.wrong', accountId, detail: { challenge: id } })
     },
 
-    /** Whether a number that someone proved just now is another account's. */
-    isTaken({ phone_id }: Guess) {
-      return sql<{ id: string }>`
-        select p.id from phone p join phone o using (number_fingerprint)
-        where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1`
-    },
-
     /** Holds a challenge and its account, in the order in which a guess takes them. */
     hold({ id }: Guess) {
       return sql`
@@ -159,13 +153,11 @@ export function createGuessStatements(
         with beside as (
           select exists (select from phone where account_id = ${account_id} and not pending)
             or exists (select from authenticator where account_id = ${account_id} and confirmed_at is not null) as others,
-            exists (select from phone where account_id = ${account_id} and is_primary) as has_primary
+            exists (select from phone where account_id = ${account_id} and is_primary) as has_primary,
+            (select hold_new_until from second_factor where account_id = ${account_id} and hold_new_until > ${now}) as hold
         ),
         proof as (${statement}),
-        shared as (
-          select p.id from phone p join phone o using (number_fingerprint)
-          where p.id = ${phone_id} and p.pending and o.account_id <> p.account_id and not o.pending limit 1
-        ),
+        shared as (${sharedNumber(phone_id)}),
         passed as (
           update challenge c set passed_at = ${now}, passed_with = ${factor} from beside
           where c.id = ${id} and ${isOpen('c', now)} and exists (select from proof)
@@ -185,7 +177,7 @@ export function createGuessStatements(
         proven as (
           update phone p set verified_at = coalesce(p.verified_at, ${now}), pending = false,
             is_primary = p.is_primary or (p.pending and not beside.has_primary),
-            held_until = case when p.pending and beside.others then ${until} else p.held_until end
+            held_until = case when not p.pending then p.held_until when beside.others then ${until} else beside.hold end
           from passed, beside
           where p.id = ${phone_id} and ${factor} in ('sms', 'voice') and (p.verified_at is null or p.pending)
           returning p.account_id, p.id
@@ -221,8 +213,8 @@ export function createGuessStatements(
     },
 
     /**
-     * The newest code that this browser got right for an account, if that was lately enough and its factor may
-     * prove sensitive changes.
+     * The newest code that this browser got right for an account, if that was lately enough, of a factor that is
+     * still there; `held_until` if it may not prove sensitive changes yet.
      */
     proof(browser: Buffer, accountId: string, withinSeconds: number) {
       const now = clock()
@@ -236,6 +228,7 @@ export function createGuessStatements(
         ) held
         where c.browser = ${browser} and c.account_id = ${accountId} and c.passed_at is not null
           and c.passed_at > ${now} - make_interval(secs => ${withinSeconds})
+          and (c.passed_with = 'backup-code' or p.id is not null or a.id is not null)
         order by (held.until is null) desc, c.passed_at desc limit 1`
     },
   }

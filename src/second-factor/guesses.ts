@@ -15,6 +15,7 @@ import {
 } from './challenge-parts.ts'
 import { createGuessStatements, type Guess, type Proof } from './guess-statements.ts'
 import { codesMatch, hotp, parseCode } from './hotp.ts'
+import { sharedNumber, takeTurnsProving } from './phone-sharing.ts'
 import type { Phones } from './phones.ts'
 import type { SendGrants } from './send-grants.ts'
 
@@ -27,6 +28,9 @@ export interface Passed {
   factor: Factor
   passedAt: number
 }
+
+/** The session a factor is added in, which stays when the account's others end; asked for only then. */
+export type SessionOf = () => Promise<string | undefined>
 
 export type GuessOutcome =
   | ({ outcome: 'right' | 'passed-already' } & Passed)
@@ -101,12 +105,13 @@ export function createGuesses(deps: Dependencies) {
 
   async function isTaken(guess: Guess): Promise<boolean> {
     if (rules.sharing !== 'refuse') return false
-    const { rows } = await statements.isTaken(guess).execute(db)
+    const { rows } = await sharedNumber(guess.phone_id).execute(db)
     return rows.length > 0
   }
 
   /** What a right guess leads to. A factor that was added by it is told of in the transaction that adds it. */
-  async function right(guess: Guess, proof: Proof, sessionUid?: string): Promise<GuessOutcome> {
+  async function right(guess: Guess, proof: Proof, sessionOf?: SessionOf): Promise<GuessOutcome> {
+    const sessionUid = guess.purpose === 'sign-in' ? undefined : await sessionOf?.()
     const { account_id: accountId, purpose } = guess
     const passed = { accountId, purpose, factor: proof.factor }
     if (guess.again && guess.passed_at !== null)
@@ -115,6 +120,7 @@ export function createGuesses(deps: Dependencies) {
     const adding = async (trx: Db) => {
       // Of two browsers that add a first factor at once, the second sees what the first did.
       if (purpose !== 'sign-in') await statements.hold(guess).execute(trx)
+      if (rules.sharing === 'refuse' && guess.phone_id) await takeTurnsProving(trx, guess.phone_id)
       const row = await passing(trx)
       if (!row) throw new NotPassed()
       await carryOut(trx, guess, proof, row.phone_added, sessionUid)
@@ -157,7 +163,7 @@ export function createGuesses(deps: Dependencies) {
 
   return {
     /** Judges a code from a text, a call or an authenticator app: whichever the challenge asks for. */
-    async verify(visitor: Visitor, input: string, sessionUid?: string): Promise<GuessOutcome> {
+    async verify(visitor: Visitor, input: string, sessionOf?: SessionOf): Promise<GuessOutcome> {
       const code = parseCode(input, rules.length) ?? parseCode(input, authenticators.digits)
       if (!code) return parseBackupCode(input) ? miss(visitor) : { outcome: 'malformed' }
       const guess = await count(visitor)
@@ -167,7 +173,7 @@ export function createGuesses(deps: Dependencies) {
       else if (guess.authenticator_id && guess.totp_secret)
         proof = judgeApp(guess, guess.authenticator_id, guess.totp_secret, code)
       if (!proof || (guess.again && guess.again !== proof.factor)) return wrong(guess)
-      return right(guess, proof, sessionUid)
+      return right(guess, proof, sessionOf)
     },
 
     /** Judges a backup code, under the same limits as every other. */

@@ -51,3 +51,23 @@ export async function assertEnoughLeft(
     )
   }
 }
+
+/**
+ * After someone removed a factor of their own: if none is left, the next one is held off as if there were, or
+ * whoever came in with a copied phone could have one of theirs prove everything at once.
+ */
+export async function holdOffNext(
+  trx: Db,
+  clock: Clock,
+  accountId: string,
+  seconds: number,
+): Promise<void> {
+  await sql`
+    update second_factor set hold_new_until = ${clock()} + make_interval(secs => ${seconds})
+    where account_id = ${accountId}
+      and not exists (select from phone where account_id = ${accountId} and not pending)
+      and not exists (
+        select from authenticator where account_id = ${accountId} and confirmed_at is not null)`.execute(
+    trx,
+  )
+}

@@ -1,39 +1,48 @@
 import { sql } from 'kysely'
+import type { Account } from '../accounts/account.ts'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 
 export type Locks = ReturnType<typeof createLocks>
 
-/** What stood in the way of an account's codes. */
+/** What stood in the way of an account. */
 export interface Lifted {
+  /** passwords were not taken for a while */
+  passwords: boolean
   /** for a while, after ten wrong codes in a row */
   locked: boolean
   /** for good, after a hundred */
   disabled: boolean
 }
 
-/** What wrong codes did to an account, for an admin to undo. */
-export function createLocks({ db, clock }: { db: Db; clock: Clock }) {
+interface Dependencies {
+  db: Db
+  clock: Clock
+  /** forgets the wrong passwords under a name; tells whether it was locked */
+  forgetTries: (on: Db, username: string) => Promise<boolean>
+}
+
+/** What wrong passwords and codes did to an account, for an admin to undo. */
+export function createLocks({ db, clock, forgetTries }: Dependencies) {
   return {
-    /** Forgets an account's wrong codes and takes its codes again. */
-    async lift(accountId: string): Promise<Lifted> {
-      const { rows } = await sql<Lifted>`
-        with held as (select * from second_factor where account_id = ${accountId} for update),
-        lifted as (
-          update second_factor s set failures = 0, locked_until = null, disabled_at = null from held
-          where s.account_id = held.account_id
-          returning s.account_id
-        ),
-        audited as (${auditEntry(
-          clock,
-          { type: 'account.unlocked', accountId: sql`account_id` },
-          sql`from lifted`,
-        )})
-        select held.locked_until is not null as locked, held.disabled_at is not null as disabled from held`.execute(
-        db,
-      )
-      return rows[0] ?? { locked: false, disabled: false }
+    /** Forgets an account's wrong passwords and codes, and takes both again. Recorded if either was locked. */
+    async lift({ id, username }: Pick<Account, 'id' | 'username'>): Promise<Lifted> {
+      return db.transaction().execute(async (trx) => {
+        const passwords = await forgetTries(trx, username)
+        const { rows } = await sql<Omit<Lifted, 'passwords'>>`
+          with held as (select * from second_factor where account_id = ${id} for update),
+          lifted as (
+            update second_factor s set failures = 0, locked_until = null, disabled_at = null from held
+            where s.account_id = held.account_id
+          )
+          select coalesce(locked_until > ${clock()}, false) as locked, disabled_at is not null as disabled
+          from held`.execute(trx)
+        const [{ locked, disabled } = { locked: false, disabled: false }] = rows
+        if (passwords || locked || disabled)
+          await auditEntry(clock, { type: 'account.unlocked', accountId: id }).execute(trx)
+        return { passwords, locked, disabled }
+      })
     },
   }
 }

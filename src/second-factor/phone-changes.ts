@@ -7,7 +7,7 @@ import { Refusal } from '../errors.ts'
 import type { ParsedPhone } from '../phone-number.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
-import { assertEnoughLeft } from './last-factor.ts'
+import { assertEnoughLeft, holdOffNext } from './last-factor.ts'
 import type { Phone, Phones } from './phones.ts'
 
 export type PhoneChanges = ReturnType<typeof createPhoneChanges>
@@ -19,10 +19,13 @@ interface Dependencies {
   clock: Clock
   phones: Phones
   onChange: OnChange
+  holdOffSeconds: number
 }
 
 /** What can be done to the numbers an account has. Each change locks the account, so that no two contradict. */
-export function createPhoneChanges({ db, clock, phones, onChange }: Dependencies) {
+export function createPhoneChanges(deps: Dependencies) {
+  const { db, clock, phones, onChange, holdOffSeconds } = deps
+
   /** @throws Refusal when the account has no such number */
   async function changing<T>(
     accountId: string,
@@ -81,6 +84,7 @@ export function createPhoneChanges({ db, clock, phones, onChange }: Dependencies
               order by position, created_at limit 1)`.execute(trx)
         }
         await dropOrphanedCodes(trx, accountId)
+        if (sessionUid !== undefined) await holdOffNext(trx, clock, accountId, holdOffSeconds)
         return true
       }).then(() => {})
     },

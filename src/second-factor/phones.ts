@@ -7,6 +7,7 @@ import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { brand, type ParsedPhone, type PhoneNumber, prefixOf } from '../phone-number.ts'
 import { holding } from './hold.ts'
+import { type Sharing, takeTurns } from './phone-sharing.ts'
 
 export type Phones = ReturnType<typeof createPhones>
 
@@ -33,7 +34,7 @@ interface Dependencies {
   vault: Vault
   fingerprint: Fingerprints
   /** whether one number may belong to several accounts */
-  sharing: 'allow' | 'warn' | 'refuse'
+  sharing: Sharing
 }
 
 /** The numbers of accounts, sealed, and the HOTP secret of each. */
@@ -68,8 +69,8 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
   }
 
   /** Whether another account has a number. */
-  async function isShared(accountId: string, number: PhoneNumber): Promise<boolean> {
-    const other = await db
+  async function isShared(on: Db, accountId: string, number: PhoneNumber): Promise<boolean> {
+    const other = await on
       .selectFrom('phone')
       .select('id')
       .where('number_fingerprint', '=', fingerprint('phone', number))
@@ -97,14 +98,15 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
       on: Db = db,
     ): Promise<Phone & { shared: boolean }> {
       const { number, country } = parsed
-      const shared = sharing !== 'allow' && (await isShared(accountId, number))
-      if (shared && sharing === 'refuse')
-        throw new Refusal('phone_taken', 409, 'Another account has this number.')
       const id = randomBytes(16).toString('base64url')
       const { sealed, whole, prefix } = columnsOf(id, parsed)
       const now = clock()
-      const { rows } = await holding(on, accountId, (trx) =>
-        sql<{ id: string; is_primary: boolean }>`
+      const { rows, shared } = await holding(on, accountId, async (trx) => {
+        if (sharing === 'refuse') await takeTurns(trx, whole)
+        const shared = sharing !== 'allow' && (await isShared(trx, accountId, number))
+        if (shared && sharing === 'refuse')
+          throw new Refusal('phone_taken', 409, 'Another account has this number.')
+        const added = await sql<{ id: string; is_primary: boolean }>`
           insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
             verified_at, created_at)
           select ${id}, ${accountId}, ${sealed}::bytea, ${whole}::bytea, ${prefix}::bytea, ${country},
@@ -114,8 +116,9 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
           on conflict (account_id, number_fingerprint) do update set pending = false,
             is_primary = excluded.is_primary, verified_at = excluded.verified_at, created_at = excluded.created_at
           where phone.pending
-          returning id, is_primary`.execute(trx),
-      )
+          returning id, is_primary`.execute(trx)
+        return { rows: added.rows, shared }
+      })
       const [added] = rows
       if (!added) throw await whyNotAdded(accountId, number)
       const { id: kept, is_primary: primary } = added
@@ -133,13 +136,10 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
       const { rows } = await holding(db, accountId, async (trx) => {
         // Another number that was typed before and not proven gives way; the same one is taken up again. What
         // asked for it, in this browser or another, asks for nothing now, and isn't gone with it.
-        const others = sql`from phone
-          where account_id = ${accountId} and pending and number_fingerprint <> ${whole}`
         await sql`
-          update challenge set phone_id = null, counter = null where phone_id in (select id ${others})`.execute(
+          delete from phone where account_id = ${accountId} and pending and number_fingerprint <> ${whole}`.execute(
           trx,
         )
-        await sql`delete ${others}`.execute(trx)
         return sql<{ id: string }>`
           insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary,
             pending, created_at)

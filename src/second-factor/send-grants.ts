@@ -12,7 +12,7 @@ import {
 } from './send-chain.ts'
 import { countSend, sendsNow } from './send-limits.ts'
 import { createSendTraffic } from './send-traffic.ts'
-import { nextSendAt } from './send-waits.ts'
+import { nextSendAt, SUSPICIOUS_STARTS } from './send-waits.ts'
 
 export type { SendLimitRules, SendRefusalReason }
 
@@ -122,9 +122,6 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
     countPass: traffic.countPass,
   }
 }
-
-/** Starts in a row, with the right password and without a right code, after which the owner is told. */
-const SUSPICIOUS_STARTS = 5
 
 /** Which limit refused the send, and until when it will, where that is known. */
 function decision(chain: readonly Link[]): RawBuilder<unknown> {

@@ -25,3 +25,6 @@ export function nextSendAt(unanswered: number): RawBuilder<Date | null> {
 
 /** What a right code sets on `second_factor`: nothing sent is unanswered any more. */
 export const ANSWERED = sql`sends_since_success = 0, starts_since_success = 0`
+
+/** Starts in a row, with the right password and without a right code, after which the owner is told (THR-23). */
+export const SUSPICIOUS_STARTS = 5

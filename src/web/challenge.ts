@@ -13,7 +13,7 @@ import type { Enrolment } from './enrolment.ts'
 import { field, parseForm } from './forms.ts'
 import type { Pages } from './pages.ts'
 import type { SignIn } from './sign-in.ts'
-import type { Steps } from './steps.ts'
+import type { Steps, StopFacts } from './steps.ts'
 import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
@@ -125,16 +125,22 @@ export function createChallengeSteps(deps: Dependencies) {
     }
   }
 
+  /** What is left to someone who gets no other text. */
+  async function waysOn(visitor: Visitor): Promise<StopFacts> {
+    const view = await challenges.look(visitor)
+    if (view.state !== 'open') return {}
+    const backup = view.purpose === 'sign-in' && view.backupCodesLeft > 0
+    return { code: view.asked !== null, backup }
+  }
+
   /** Where a send leads. */
   async function sent(ctx: Context, visitor: Visitor, outcome: SendOutcome): Promise<void> {
     if (outcome === 'sent') return steps.back(ctx, visitor)
     if (outcome === 'ended') return showAgain(ctx, visitor, null, steps.code)
-    if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome)
+    if (outcome === 'no-sends-left') return steps.stop(ctx, visitor, outcome, await waysOn(visitor))
     if ('refused' in outcome) {
       const { refused, waitSeconds } = outcome
-      const view = await challenges.look(visitor)
-      const backup = view.state === 'open' && view.purpose === 'sign-in' && view.backupCodesLeft > 0
-      return steps.stop(ctx, visitor, refused, { waitSeconds, backup })
+      return steps.stop(ctx, visitor, refused, { waitSeconds, ...(await waysOn(visitor)) })
     }
     const { waitSeconds } = outcome
     const error = pages.say(ctx, 'code.tooSoon', { seconds: waitSeconds })
@@ -152,9 +158,9 @@ export function createChallengeSteps(deps: Dependencies) {
     async verify(ctx: Context): Promise<void> {
       const visitor = visitors.of(ctx)
       const form = parseForm(ctx, codeForm)
-      // The session a step-up began from, so that a first factor added in it doesn't end it.
-      const { session } = await signIn.interaction(ctx)
-      const guess = await guesses.verify(visitor, form.code, session?.uid)
+      // A first factor added in a step-up doesn't end the session that this began from.
+      const sessionOf = async () => (await signIn.interaction(ctx)).session?.uid
+      const guess = await guesses.verify(visitor, form.code, sessionOf)
       await judged(ctx, visitor, guess, form.remember === 'yes', steps.code)
     },
 

@@ -4,7 +4,7 @@ import type { Challenges } from '../second-factor/challenges.ts'
 import type { Consent } from './consent.ts'
 import type { Enrolment } from './enrolment.ts'
 import type { SignIn } from './sign-in.ts'
-import { type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
+import { besidePrimary, type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
 import type { Visitors } from './visitor.ts'
 
 interface Dependencies {
@@ -32,6 +32,8 @@ export function createInteraction(deps: Dependencies) {
         const backup = view.backupCodesLeft > 0 && (use === USE_BACKUP_CODE || view.asked === null)
         if (backup) return steps.backupCode(ctx, visitor, view)
         if (view.asked) return steps.code(ctx, visitor, view)
+        const others = besidePrimary(view)
+        if (others.length > 0) return steps.otherPhones(ctx, visitor, others)
       }
       const interaction = await signIn.interaction(ctx)
       const app = signIn.clientOf(interaction)
@@ -57,6 +59,12 @@ export function createInteraction(deps: Dependencies) {
     async cancel(ctx: Context): Promise<void> {
       await challenges.close(visitors.of(ctx))
       await signIn.cancelled(ctx)
+    },
+
+    /** Ends a sign-in that can't reach what the app insists on; the app is told that. */
+    async giveUp(ctx: Context): Promise<void> {
+      await challenges.close(visitors.of(ctx))
+      await signIn.unmet(ctx)
     },
 
     /** Goes back to the login page and leaves nothing of what was done. */

@@ -5,7 +5,6 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { LinkMails } from '../accounts/link-mails.ts'
 import type { Links, OpenLink } from '../accounts/links.ts'
 import type { Strength } from '../accounts/password-quality.ts'
-import { PASSWORD_INPUT_LIMIT } from '../accounts/passwords.ts'
 import { addressKey } from '../address.ts'
 import type { MessageKey } from '../languages/language.ts'
 import { FORGOTTEN_URL } from './forgotten.ts'
@@ -26,8 +25,7 @@ interface Dependencies {
   linkMails: LinkMails
 }
 
-const typed = field.min(1).max(PASSWORD_INPUT_LIMIT)
-const choiceForm = z.object({ password: typed, again: typed })
+const choiceForm = z.object({ password: field.min(1), again: field.min(1) })
 
 /** Why the page is shown again. */
 interface Fault {

@@ -92,8 +92,10 @@ export interface PageData extends AccountPageData {
     restartText: string
     cancelUrl: string | null
     title: string
-    message: string
+    message: string | null
     retryInMinutes: number | null
+    /** to type the code that was asked for after all */
+    codeUrl: string | null
     /** to use a backup code instead */
     backupUrl: string | null
     /** to have the code sent to another phone, by its id in the field `phone` */

@@ -21,6 +21,7 @@ const ELSEWHERE: Readonly<Record<string, MessageKey>> = {
   label: 'refusal.phoneName',
   last_factor: 'refusal.lastFactor',
   phone_exists: 'refusal.phoneExists',
+  session_over: 'refusal.changedMeanwhile',
   temporarily_unavailable: 'refusal.unavailable',
   too_many_phones: 'refusal.tooManyPhones',
 }

@@ -1,14 +1,19 @@
 import type { Context } from 'koa'
 import { addressKey } from '../address.ts'
 import { PASSWORD_ALONE } from '../oidc/acr.ts'
-import { type Floor, missingOnlySecondFactor, secondFactorAsked } from '../oidc/assurance.ts'
+import {
+  type Floor,
+  insistsOnSecondFactor,
+  missingOnlySecondFactor,
+  secondFactorAsked,
+} from '../oidc/assurance.ts'
 import type { BackupCodes } from '../second-factor/backup-codes.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges, Issued, SendRefusal } from '../second-factor/challenges.ts'
 import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
 import type { Pages } from './pages.ts'
 import type { Interaction, SignIn } from './sign-in.ts'
-import { type Steps, type StopFacts, USE_PASSWORD } from './steps.ts'
+import { besidePrimary, type Steps, type StopFacts, USE_PASSWORD } from './steps.ts'
 import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
@@ -90,9 +95,13 @@ export function createSecondDoor(deps: Dependencies) {
     if (answer === 'no-factor') {
       // An admin can have given backup codes to someone who has nothing else: no password alone gets past them.
       if (await askBackupCode(visitor, interaction, accountId)) return steps.back(ctx, visitor)
-      if (!askedOf(interaction).required)
+      const { required, wished } = askedOf(interaction)
+      if (!required && !(wished && deps.selfEnrolment))
         return signIn.passed(ctx, accountId, PASSWORD_ALONE, passwordAt)
-      if (!deps.selfEnrolment) return steps.stop(ctx, visitor, 'no-phone', { app })
+      if (!deps.selfEnrolment) {
+        const unmet = insistsOnSecondFactor(interaction.params)
+        return steps.stop(ctx, visitor, 'no-phone', { app, unmet })
+      }
       const open = await challenges.open(visitor, accountId, 'enrolment', secondsLeft(interaction))
       return open ? steps.back(ctx, visitor) : steps.stop(ctx, visitor, 'locked', { app })
     }
@@ -116,11 +125,11 @@ export function createSecondDoor(deps: Dependencies) {
     if (!(await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction)))) return {}
     const view = await challenges.look(visitor)
     if (view.state !== 'open') return {}
-    const [, ...others] = view.otherPhones
-    return {
-      backup: view.backupCodesLeft > 0,
-      otherPhones: OF_THE_NUMBER.has(refused) ? others : [],
-    }
+    const backup = view.backupCodesLeft > 0
+    const otherPhones = OF_THE_NUMBER.has(refused) ? besidePrimary(view) : []
+    // A challenge that is left open is what is gone back to, so there must be something to do with it.
+    if (!backup && otherPhones.length === 0) await challenges.close(visitor)
+    return { backup, otherPhones }
   }
 
   return {

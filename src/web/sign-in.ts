@@ -87,5 +87,13 @@ export function createSignIn({ provider, units }: { provider: Provider; units: U
         error_description: 'the person cancelled the sign-in',
       })
     },
+
+    /** The level that the app insists on can't be reached (OIDC-16). */
+    unmet(ctx: Context): Promise<void> {
+      return finish(ctx, {
+        error: 'unmet_authentication_requirements',
+        error_description: 'the account has no second factor',
+      })
+    },
   }
 }

@@ -27,6 +27,10 @@ export interface StopFacts {
   backup?: boolean
   /** phones that a code may still go to */
   otherPhones?: readonly PhoneChoice[]
+  /** whether the code that was asked for would still do */
+  code?: boolean
+  /** whether the app asked for nothing less than what can't be had here, and is to be told so */
+  unmet?: boolean
 }
 
 /** So many are left when it is time for new ones (BKP-07). */
@@ -54,12 +58,8 @@ export function createSteps(deps: Dependencies) {
   }
 
   /** Says why it can't go on, and what can be done. */
-  function stop(
-    ctx: Context,
-    visitor: Visitor,
-    why: Stop,
-    { app, waitSeconds, backup = false, otherPhones = [] }: StopFacts = {},
-  ): void {
+  function stop(ctx: Context, visitor: Visitor, why: Stop, facts: StopFacts = {}): void {
+    const { app, waitSeconds, backup = false, otherPhones = [], code = false } = facts
     const { status, title, message, retryInMinutes: usual } = STOPS[why]
     const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
@@ -71,11 +71,12 @@ export function createSteps(deps: Dependencies) {
       app: nameOf(app),
       restartUrl,
       restartText: say(why === 'no-phone' ? 'action.otherAccount' : 'action.restart'),
-      cancelUrl,
+      cancelUrl: facts.unmet ? actionUrl('give-up') : cancelUrl,
       formToken,
       title: say(title),
       message: say(message),
       retryInMinutes,
+      codeUrl: code ? baseUrl : null,
       backupUrl: backup ? baseUrl : null,
       phoneUrl: actionUrl('phone'),
       otherPhones,
@@ -162,6 +163,24 @@ export function createSteps(deps: Dependencies) {
       })
     },
 
+    /** The phones a code may go to, where the primary one gets none just now. */
+    otherPhones(ctx: Context, visitor: Visitor, phones: readonly PhoneChoice[]): void {
+      const { actionUrl, baseUrl, ...rest } = links(visitor)
+      const { say } = pages.languageOf(ctx)
+      pages.show(ctx, 200, 'ended', {
+        app: null,
+        ...rest,
+        restartText: say('action.restart'),
+        title: say('code.otherWays'),
+        message: null,
+        retryInMinutes: null,
+        codeUrl: null,
+        backupUrl: null,
+        phoneUrl: actionUrl('phone'),
+        otherPhones: phones,
+      })
+    },
+
     stepUp(ctx: Context, visitor: Visitor, app: ClientRow | undefined, accountName: string): void {
       const { actionUrl, baseUrl, ...rest } = links(visitor)
       pages.show(ctx, 200, 'step-up', {
@@ -192,6 +211,11 @@ export function createSteps(deps: Dependencies) {
       }
     },
   }
+}
+
+/** The phones that are left to choose from when the primary one, which comes first, was refused a text. */
+export function besidePrimary({ otherPhones: [, ...others] }: OpenChallenge): PhoneChoice[] {
+  return others
 }
 
 export function nameOf(app: ClientRow | undefined): string | null {

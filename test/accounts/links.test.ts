@@ -47,6 +47,7 @@ function createMails(fault?: Error) {
     mailLink: async (_on, mail) => {
       if (fault) throw fault
       mails.push(mail)
+      return true
     },
   })
 }

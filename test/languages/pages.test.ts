@@ -107,6 +107,7 @@ describe('nor on pages that are hard to come to', () => {
       title: say(title),
       message: say(message),
       retryInMinutes: 1,
+      codeUrl: '/',
       backupUrl: '/',
       phoneUrl: '/',
       otherPhones: [{ id: 'p', masked: '••• ••• 21', label: 'Work' }],

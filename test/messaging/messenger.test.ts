@@ -65,7 +65,7 @@ const refused = (failure: FailureClass): SendResult => ({
 })
 
 /** Counts statements by kind, and can make one kind fail. */
-function watchStatements(failing?: 'InsertQueryNode' | 'UpdateQueryNode') {
+function watchStatements(failing?: 'InsertQueryNode' | 'RawNode') {
   const statements: string[] = []
   const plugin: KyselyPlugin = {
     transformQuery({ node }) {
@@ -110,7 +110,7 @@ describe('a send that succeeds at once', () => {
     const first = scripted('first', ACCEPTED)
     const second = scripted('second', ACCEPTED)
     expect(await house([first, second], plugin).send(REQUEST)).toBe('accepted')
-    expect(statements).toEqual(['InsertQueryNode', 'UpdateQueryNode'])
+    expect(statements).toEqual(['InsertQueryNode', 'RawNode'])
     expect(second.asked).toEqual([])
     const [row, ...more] = await rows()
     expect(more).toEqual([])
@@ -301,7 +301,7 @@ describe('when something breaks', () => {
   it('no second message goes out if the result of the first can’t be', async () => {
     const first = scripted('first', refused('transient'))
     const second = scripted('second', ACCEPTED)
-    const { send, lines } = house([first, second], watchStatements('UpdateQueryNode').plugin)
+    const { send, lines } = house([first, second], watchStatements('RawNode').plugin)
     expect(await send(REQUEST)).toBe('failed')
     expect(second.asked).toEqual([])
     expect(lines.join()).toContain('message not recorded')

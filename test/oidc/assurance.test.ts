@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ACR, authenticationBy, PASSWORD_ALONE } from '../../src/oidc/acr.ts'
 import {
+  insistsOnSecondFactor,
   isOutOfReach,
   isSecondFactorDue,
   missingOnlySecondFactor,
@@ -28,25 +29,36 @@ describe('what was done is told as it was (OIDC-15)', () => {
 })
 
 describe('what a request asks of the second factor', () => {
-  const NOW = { required: true, explicit: true }
-  const HOUSE_RULE = { required: true, explicit: false }
-  const SHOWN_AGAIN = { required: false, explicit: true }
-  const NOTHING = { required: false, explicit: false }
+  const NOW = { required: true, wished: true, explicit: true }
+  const WISHED = { required: false, wished: true, explicit: true }
+  const HOUSE_RULE = { required: true, wished: false, explicit: false }
+  const SHOWN_AGAIN = { required: false, wished: false, explicit: true }
+  const NOTHING = { required: false, wished: false, explicit: false }
 
   test.each([
     ['nothing at all', {}, NOTHING],
-    ['the second factor’s level', { acr_values: MFA }, NOW],
-    ['it first', { acr_values: `${MFA} ${SFA}` }, NOW],
-    ['it after one there is not', { acr_values: `urn:unknown ${MFA}` }, NOW],
+    ['the second factor’s level', { acr_values: MFA }, WISHED],
+    ['it first', { acr_values: `${MFA} ${SFA}` }, WISHED],
+    ['it after one there is not', { acr_values: `urn:unknown ${MFA}` }, WISHED],
     ['the password’s level', { acr_values: SFA }, NOTHING],
     ['the password’s level first', { acr_values: `${SFA} ${MFA}` }, NOTHING],
     ['only unknown levels', { acr_values: 'urn:unknown' }, NOTHING],
     ['an essential claim', { claims: acr({ essential: true, value: MFA }) }, NOW],
     ['an essential claim of several', { claims: acr({ essential: true, values: [MFA] }) }, NOW],
-    ['a voluntary claim', { claims: acr({ value: MFA }) }, NOW],
-    ['a voluntary claim of several', { claims: acr({ values: [MFA, SFA] }) }, NOW],
+    ['a voluntary claim', { claims: acr({ value: MFA }) }, WISHED],
+    ['a voluntary claim of several', { claims: acr({ values: [MFA, SFA] }) }, WISHED],
+    [
+      'an essential claim, or less',
+      { claims: acr({ essential: true, values: [MFA, SFA] }) },
+      WISHED,
+    ],
     ['a claim for less', { claims: acr({ essential: true, values: [SFA, MFA] }) }, NOTHING],
-    ['a claim, with less beside', { claims: acr({ value: MFA }), acr_values: SFA }, NOW],
+    ['a claim, with less beside', { claims: acr({ value: MFA }), acr_values: SFA }, WISHED],
+    [
+      'an essential claim, with less beside',
+      { claims: acr({ essential: true, value: MFA }), acr_values: SFA },
+      NOW,
+    ],
     ['other claims', { claims: '{"userinfo":{"email":null}}' }, NOTHING],
     ['any acr', { claims: acr(null) }, NOTHING],
     ['max_age', { max_age: '3600' }, SHOWN_AGAIN],
@@ -57,8 +69,8 @@ describe('what a request asks of the second factor', () => {
     expect(secondFactorAsked(params, 'optional', 'required')).toEqual(asked)
     expect(secondFactorAsked(params, null, 'optional')).toEqual(asked)
     // The default of the house asks for it, but not for showing it now.
-    const { explicit } = asked
-    expect(secondFactorAsked(params, null, 'required')).toEqual({ required: true, explicit })
+    expect(secondFactorAsked(params, null, 'required')).toEqual({ ...asked, required: true })
+    expect(insistsOnSecondFactor(params)).toBe(asked.required)
   })
 
   test('the floor of a client is one that no request lowers', () => {
@@ -68,32 +80,53 @@ describe('what a request asks of the second factor', () => {
       { claims: acr({ essential: true, value: SFA }) },
     ])
       for (const byDefault of ['required', 'optional'] as const)
-        expect(secondFactorAsked(params, 'required', byDefault)).toEqual(NOW)
+        expect(secondFactorAsked(params, 'required', byDefault)).toEqual({ ...NOW, wished: false })
     expect(secondFactorAsked({ acr_values: SFA }, null, 'required')).toEqual(HOUSE_RULE)
   })
 
-  /** Whether it is due after a password alone, by whether the browser is remembered; `-` where nobody asks. */
+  const BARE = { enrolled: false, trusted: false }
+  const BARE_TRUSTED = { enrolled: false, trusted: true }
+  const ENROLLED = { enrolled: true, trusted: false }
+  const ENROLLED_TRUSTED = { enrolled: true, trusted: true }
+  const ALL = [BARE, BARE_TRUSTED, ENROLLED, ENROLLED_TRUSTED]
+
+  /** Of whom it is asked after a password alone, and what has to be known of them for that. */
   test.each([
-    [NOW, false, 'due', 'due', 0],
-    [HOUSE_RULE, false, 'due', '-', 1],
-    [HOUSE_RULE, true, 'due', '-', 1],
-    [SHOWN_AGAIN, false, '-', 'due', 1],
-    [SHOWN_AGAIN, true, '-', '-', 0],
-    [NOTHING, false, '-', '-', 0],
-  ] as const)('%o, signed in for it: %s', async (asked, fresh, unknown, remembered, questions) => {
-    for (const [trusted, expected] of [
-      [false, unknown],
-      [true, remembered],
-    ] as const) {
-      let questioned = 0
-      const isTrusted = async () => {
-        questioned++
-        return trusted
+    ['now', NOW, {}, ALL, []],
+    ['now, just signed in', NOW, { fresh: true }, ALL, []],
+    ['by the house', HOUSE_RULE, {}, [BARE, ENROLLED], ['trusted']],
+    ['by the house, just signed in', HOUSE_RULE, { fresh: true }, [BARE, ENROLLED], ['trusted']],
+    ['as a wish', WISHED, {}, ALL, []],
+    [
+      'as a wish, where only admins enrol',
+      WISHED,
+      { selfEnrolment: false },
+      [ENROLLED, ENROLLED_TRUSTED],
+      ['enrolled'],
+    ],
+    ['as a wish, just signed in', WISHED, { fresh: true }, [], []],
+    // Whether the browser shows that it is remembered makes no difference (CHL-15).
+    ['of those who have one', SHOWN_AGAIN, {}, [ENROLLED, ENROLLED_TRUSTED], ['enrolled']],
+    ['of those who have one, just signed in', SHOWN_AGAIN, { fresh: true }, [], []],
+    ['of those who have one, unless remembered', NOTHING, {}, [ENROLLED], ['enrolled', 'trusted']],
+    ['of nobody who just signed in', NOTHING, { fresh: true }, [], []],
+  ] as const)('asked for %s', async (_name, asked, how, due, questions) => {
+    const asking = new Set<string>()
+    for (const person of ALL) {
+      const know = (what: keyof typeof person) => async () => {
+        asking.add(what)
+        return person[what]
       }
-      const due = await isSecondFactorDue(asked, fresh, isTrusted)
-      expect(due ? 'due' : '-').toBe(expected)
-      expect(questioned).toBe(questions)
+      const isDue = await isSecondFactorDue(asked, {
+        fresh: false,
+        selfEnrolment: true,
+        isTrusted: know('trusted'),
+        isEnrolled: know('enrolled'),
+        ...how,
+      })
+      expect([person, isDue]).toEqual([person, due.some((one) => one === person)])
     }
+    expect([...asking]).toEqual(questions)
   })
 })
 

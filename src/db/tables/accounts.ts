@@ -17,8 +17,10 @@ export interface AccountTable {
 }
 
 export interface SignInAttemptTable {
-  /** fingerprint of a name or of a client, whether or not it exists */
+  /** fingerprint of a name, of a name in a known browser, or of a client, whether or not it exists */
   key: Buffer
+  /** fingerprint of the name alone, also where a known browser's tries are counted apart; null for a client */
+  name_key: Buffer | null
   /** in a row since the last success, those still being judged included */
   failures: number
   /** tries that are being judged at this moment */

@@ -8,6 +8,8 @@ export interface SecondFactorTable {
   locked_until: Date | null
   /** set after too many failures altogether; only an admin clears it */
   disabled_at: Date | null
+  /** until when a new factor is held off although it is the only one: the last one was just removed */
+  hold_new_until: Date | null
   /** codes sent since one was right */
   sends_since_success: Generated<number>
   /** how many of them began a sign-in */

@@ -86,7 +86,7 @@ export function addAdding(router: Router, deps: Dependencies): void {
   router.get(
     ADD_PHONE_URL,
     door.page(async (ctx, who) => {
-      const proof = await door.proof(ctx, who, ADD_PHONE_URL)
+      const proof = await door.proofToAdd(ctx, who, ADD_PHONE_URL)
       if (proof) showForm(ctx, who, proof, relyingParty.draft(ctx))
     }),
   )
@@ -97,7 +97,7 @@ export function addAdding(router: Router, deps: Dependencies): void {
       const shape = { number: field, country: field, ...passwordField }
       const { number, country: chosen, password } = readStrict(ctx, shape)
       const typed = { number: number.slice(0, 64), country: chosen.slice(0, 2) }
-      const proof = await door.proof(ctx, who, ADD_PHONE_URL, typed)
+      const proof = await door.proofToAdd(ctx, who, ADD_PHONE_URL, typed)
       if (!proof) return
       const fault = await confirming.faultOf(ctx, who, proof, password)
       if (fault) return showForm(ctx, who, proof, { ...typed, error: fault, status: 403 })
@@ -115,6 +115,7 @@ export function addAdding(router: Router, deps: Dependencies): void {
     title: 'addApp.title',
     message: 'account.app.addSay',
     button: 'action.continue',
+    adds: true,
     about: async () => ({}),
     back: () => APP_URL,
     async act(ctx, who) {

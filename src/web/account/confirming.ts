@@ -27,6 +27,8 @@ interface Change<About extends object> {
   /** how what it is about stood when the page was shown; a form that saw it otherwise goes back there */
   seen?: (about: About) => string
   act: (ctx: Context, who: Me, about: About, proof: Proof) => Promise<void>
+  /** whether it adds a factor */
+  adds?: true
 }
 
 /** A password field that stands in a form only where it is asked for. */
@@ -48,7 +50,8 @@ export function createConfirming({ door, pages }: { door: Door; pages: Pages }) 
   ): Promise<string | null> {
     if (!byBackupCode) return null
     if (!password) return pages.say(ctx, 'account.passwordMissing')
-    return (await door.isPassword(who, password)) ? null : pages.say(ctx, 'account.passwordWrong')
+    const verdict = await door.judgePassword(ctx, who, password)
+    return verdict.right ? null : pages.say(ctx, verdict.why)
   }
 
   return {
@@ -56,6 +59,7 @@ export function createConfirming({ door, pages }: { door: Door; pages: Pages }) 
 
     add<About extends object>(router: Router, change: Change<About>): void {
       const { title, message, button } = change
+      const proofOf = change.adds ? door.proofToAdd : door.proof
 
       function show(
         ctx: Context,
@@ -84,7 +88,7 @@ export function createConfirming({ door, pages }: { door: Door; pages: Pages }) 
         door.page(async (ctx, who) => {
           const about = await change.about(ctx, who)
           if (!about) return door.gone(ctx)
-          const proof = await door.proof(ctx, who, ctx.path)
+          const proof = await proofOf(ctx, who, ctx.path)
           if (proof) show(ctx, who, about, proof, null)
         }),
       )
@@ -98,7 +102,7 @@ export function createConfirming({ door, pages }: { door: Door; pages: Pages }) 
           })
           const about = await change.about(ctx, who)
           if (!about) return door.gone(ctx)
-          const proof = await door.proof(ctx, who, ctx.path)
+          const proof = await proofOf(ctx, who, ctx.path)
           if (!proof) return
           if (change.seen && seen !== change.seen(about)) {
             ctx.status = 303

@@ -1,16 +1,21 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Account, Accounts } from '../../accounts/accounts.ts'
+import { Refusal } from '../../errors.ts'
+import type { MessageKey } from '../../languages/language.ts'
 import { ACR } from '../../oidc/acr.ts'
-import { type Floor, isSecondFactorDue } from '../../oidc/assurance.ts'
+import type { Floor } from '../../oidc/assurance.ts'
 import { ACCOUNT_CLIENT_ID } from '../../oidc/built-in.ts'
+import { SESSION_OVER } from '../../oidc/sessions.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
 import type { Authenticators } from '../../second-factor/authenticators.ts'
+import type { BackupCodes } from '../../second-factor/backup-codes.ts'
 import type { Visitor } from '../../second-factor/challenge-parts.ts'
 import { FRESH_SECONDS, type Guesses } from '../../second-factor/guesses.ts'
 import type { Phones } from '../../second-factor/phones.ts'
 import type { TrustedDevices } from '../../second-factor/trusted-devices.ts'
 import type { BrowserCookie } from '../browser-cookie.ts'
+import type { KnownBrowsers } from '../known-browser.ts'
 import type { PageForms } from '../page-forms.ts'
 import type { Pages } from '../pages.ts'
 import type { TrustedBrowserCookie } from '../trusted-browser.ts'
@@ -25,6 +30,8 @@ export interface Me {
   sessionUid: string
   /** when the session was signed in to, in seconds since 1970 */
   signedInAt: number
+  /** whether the session was signed in to with a second factor */
+  bySecondFactor: boolean
   /** as challenges know this browser */
   visitor: Visitor
 }
@@ -37,6 +44,9 @@ export interface Proof {
   byBackupCode: boolean
 }
 
+/** What a typed password was found to be; `hash`: of the one that was right. */
+export type PasswordVerdict = { right: true; hash: string } | { right: false; why: MessageKey }
+
 export interface DoorDependencies {
   provider: Provider
   units: UnitsOfWork
@@ -48,23 +58,24 @@ export interface DoorDependencies {
   guesses: Guesses
   phones: Phones
   authenticators: Authenticators
+  backupCodes: BackupCodes
   trustedDevices: TrustedDevices
   trustedCookie: TrustedBrowserCookie
+  knownBrowsers: KnownBrowsers
   secondFactor: Floor
+  /** whether people add their first factor themselves */
+  selfEnrolment: boolean
 }
 
 /** Lets people in to their own pages, by the provider's session, and to sensitive changes by a fresh second factor. */
 export function createDoor(deps: DoorDependencies) {
   const { provider, units, relyingParty, pages, forms, browsers, accounts, guesses } = deps
 
-  /** Whether a sign-in is enough as the house's rules are today: the same that the provider would say (SES-08). */
+  /** Whether a sign-in that the provider found enough still is, as the house's rules are today (SES-08). */
   async function isEnough(ctx: Context, accountId: string, acr: string | undefined) {
-    if (acr === ACR.secondFactor) return true
-    const asked = { required: deps.secondFactor === 'required', explicit: false }
+    if (acr === ACR.secondFactor || deps.secondFactor === 'optional') return true
     const token = deps.trustedDevices.offered ? deps.trustedCookie.read(ctx) : undefined
-    const isTrusted = async () =>
-      token !== undefined && (await deps.trustedDevices.isTrusted(token, accountId))
-    return !(await isSecondFactorDue(asked, false, isTrusted))
+    return token !== undefined && deps.trustedDevices.isTrusted(token, accountId)
   }
 
   /** The provider's session of this browser, looked up anew each time: once it is ended, so is this (SES-06). */
@@ -89,7 +100,8 @@ export function createDoor(deps: DoorDependencies) {
     if (!(await isEnough(ctx, account.id, acr))) return undefined
     const browser = browsers.read(ctx) ?? browsers.give(ctx)
     const visitor = { interaction: `account:${uid}`, browser }
-    return { account, sessionUid: uid, signedInAt: loginTs, visitor }
+    const bySecondFactor = acr === ACR.secondFactor
+    return { account, sessionUid: uid, signedInAt: loginTs, bySecondFactor, visitor }
   }
 
   const tokenPage = ({ sessionUid }: Me) => `${ACCOUNT_URL} ${sessionUid}`
@@ -99,14 +111,24 @@ export function createDoor(deps: DoorDependencies) {
     return phones.length > 0 || (await deps.authenticators.describe(accountId)) !== undefined
   }
 
-  function tellSignedOut(ctx: Context, status: number): void {
+  /** A page that says why it doesn't go on here, and leads elsewhere. */
+  function tell(
+    ctx: Context,
+    status: number,
+    title: MessageKey,
+    message: MessageKey,
+    next: MessageKey,
+  ): void {
     pages.show(ctx, status, 'password-told', {
-      title: pages.say(ctx, 'account.signedOutTitle'),
-      message: pages.say(ctx, 'account.signedOut'),
+      title: pages.say(ctx, title),
+      message: pages.say(ctx, message),
       retryInMinutes: null,
-      next: { url: ACCOUNT_URL, text: pages.say(ctx, 'account.signIn') },
+      next: { url: ACCOUNT_URL, text: pages.say(ctx, next) },
     })
   }
+
+  const tellSignedOut = (ctx: Context): void =>
+    tell(ctx, 403, 'account.signedOutTitle', 'account.signedOut', 'account.signIn')
 
   function shell(ctx: Context, who: Me) {
     return {
@@ -114,6 +136,40 @@ export function createDoor(deps: DoorDependencies) {
       formToken: forms.token(ctx, tokenPage(who)),
       done: doneOf(ctx, pages),
     }
+  }
+
+  /**
+   * Whether a sensitive change may be made now (ADM-03): this session is one of a second factor, and this
+   * browser proved one lately. Someone who has none yet adds the first on the strength of a password as fresh
+   * as that; backup codes that an admin gave them are asked for first.
+   * @param back the page to come back to; `draft`: what was typed there
+   * @returns undefined when it may not, and the answer is given: a sign-in, or why that wouldn't help
+   */
+  async function proof(
+    ctx: Context,
+    who: Me,
+    back: string,
+    draft?: Draft,
+  ): Promise<Proof | undefined> {
+    const { account, visitor } = who
+    const going = { to: back, username: account.username, draft }
+    const asksAgain = ctx.method !== 'POST' && ctx.query.again !== undefined
+    // A proof from before this session may be that of whoever sat here then.
+    if (who.bySecondFactor && !asksAgain) {
+      const fresh = await guesses.freshness(visitor.browser, account.id)
+      if (fresh.state === 'fresh') return { byBackupCode: fresh.factor === 'backup-code' }
+      if (fresh.state === 'held') {
+        const { until } = fresh
+        pages.show(ctx, 403, 'account-held', { ...shell(ctx, who), until, againUrl: back })
+        return undefined
+      }
+    }
+    const canShowMore =
+      (await hasFactor(account.id)) || (await deps.backupCodes.count(account.id)).left > 0
+    const age = Math.floor(Date.now() / 1000) - who.signedInAt
+    if (!canShowMore && age < FRESH_SECONDS) return { byBackupCode: false }
+    relyingParty.go(ctx, { ...going, again: canShowMore ? 'second-factor' : 'password' })
+    return undefined
   }
 
   return {
@@ -131,8 +187,14 @@ export function createDoor(deps: DoorDependencies) {
     /** What a form does: refused without a whole session (ADM-04) and without this session's token. */
     form: (act: Handler) => async (ctx: Context) => {
       const who = await me(ctx)
-      if (!who) return tellSignedOut(ctx, 403)
-      await forms.guard(() => tokenPage(who))(ctx, async () => act(ctx, who))
+      if (!who) return tellSignedOut(ctx)
+      try {
+        await forms.guard(() => tokenPage(who))(ctx, async () => act(ctx, who))
+      } catch (error) {
+        // It ended between our look at it and the change.
+        if (!(error instanceof Refusal) || error.code !== SESSION_OVER) throw error
+        tellSignedOut(ctx)
+      }
     },
 
     /** Back from the provider. */
@@ -141,7 +203,7 @@ export function createDoor(deps: DoorDependencies) {
       const session = who && { uid: who.sessionUid, accountId: who.account.id }
       const to = await relyingParty.arrive(ctx, session)
       // Whoever cancelled is as signed in as before; someone who isn't gets no further sign-in page unasked.
-      if (!who) return tellSignedOut(ctx, 403)
+      if (!who) return tellSignedOut(ctx)
       ctx.status = 303
       ctx.redirect(to ?? ACCOUNT_URL)
     },
@@ -155,54 +217,31 @@ export function createDoor(deps: DoorDependencies) {
       pages.show(ctx, 200, 'logged-out', { app: null })
     },
 
-    /**
-     * Whether a sensitive change may be made now (ADM-03): this browser proved a second factor lately. Someone
-     * who has none yet adds the first on the strength of a password as fresh as that.
-     * @param back the page to come back to; `draft`: what was typed there
-     * @returns undefined when it may not, and the answer is given: a sign-in, or why that wouldn't help
-     */
-    async proof(ctx: Context, who: Me, back: string, draft?: Draft): Promise<Proof | undefined> {
-      const { account, visitor } = who
-      const going = { to: back, username: account.username, draft }
-      const asksAgain = ctx.method !== 'POST' && ctx.query.again !== undefined
-      const fresh = await guesses.freshness(visitor.browser, account.id)
-      if (!asksAgain) {
-        if (fresh.state === 'fresh') return { byBackupCode: fresh.factor === 'backup-code' }
-        if (fresh.state === 'held') {
-          pages.show(ctx, 403, 'account-held', {
-            ...shell(ctx, who),
-            until: fresh.until,
-            againUrl: back,
-          })
-          return undefined
-        }
-      }
-      if (await hasFactor(account.id)) {
-        relyingParty.go(ctx, { ...going, again: 'second-factor' })
-        return undefined
-      }
-      const age = Math.floor(Date.now() / 1000) - who.signedInAt
-      if (age < FRESH_SECONDS) return { byBackupCode: false }
-      relyingParty.go(ctx, { ...going, again: 'password' })
+    proof,
+
+    /** The same for adding a factor: the first is added by people themselves only where that is the rule. */
+    async proofToAdd(ctx: Context, who: Me, back: string, draft?: Draft) {
+      if (deps.selfEnrolment || (await hasFactor(who.account.id)))
+        return proof(ctx, who, back, draft)
+      tell(ctx, 403, 'ended.noPhoneTitle', 'account.askToAdd', 'account.back')
       return undefined
     },
 
-    /** Whether a password is the person's own; a wrong one counts as at the login page. */
-    async isPassword({ account }: Me, password: string): Promise<boolean> {
-      const attempt = await accounts.authenticate(account.username, password)
-      const right = attempt.account?.id === account.id
-      await attempt.conclude(right)
-      return right
+    /** Judges a password as the person's own; a wrong one counts as at the login page. */
+    async judgePassword(ctx: Context, { account }: Me, password: string): Promise<PasswordVerdict> {
+      const { username } = account
+      const known = deps.knownBrowsers.of(ctx, username)
+      const attempt = await accounts.authenticate(username, password, known)
+      const hash = await attempt.conclude(attempt.account?.id === account.id)
+      if (hash !== undefined) return { right: true, hash }
+      return {
+        right: false,
+        why: attempt.judged ? 'account.passwordWrong' : 'account.passwordWait',
+      }
     },
 
     /** There is no such thing, or it is somebody else's: nobody is told which (ADM-07). */
-    gone(ctx: Context): void {
-      pages.show(ctx, 404, 'password-told', {
-        title: pages.say(ctx, 'account.goneTitle'),
-        message: pages.say(ctx, 'account.gone'),
-        retryInMinutes: null,
-        next: { url: ACCOUNT_URL, text: pages.say(ctx, 'account.back') },
-      })
-    },
+    gone: (ctx: Context): void =>
+      tell(ctx, 404, 'account.goneTitle', 'account.gone', 'account.back'),
   }
 }

@@ -34,6 +34,7 @@ const SENTENCES: Partial<Record<EventType, MessageKey>> = {
   'consent.revoked': 'history.consentRevoked',
   'factors.reset': 'history.factorsReset',
   'password.changed': 'history.passwordChanged',
+  'password.chosen': 'history.passwordChosen',
   'password.locked': 'history.passwordLocked',
   'password.reset': 'history.passwordReset',
   'password.reset-asked': 'history.passwordResetAsked',

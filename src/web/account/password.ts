@@ -49,7 +49,7 @@ export function addPassword(router: Router, { door, pages, accounts }: Dependenc
   router.post(
     PASSWORD_URL,
     door.form(async (ctx, who) => {
-      const form = readStrict(ctx, { current: typed, password: typed, again: typed })
+      const form = readStrict(ctx, { current: typed, password: field, again: field })
       if (!(await door.proof(ctx, who, PASSWORD_URL))) return
       const { say } = pages.languageOf(ctx)
       const { current, password, again } = form
@@ -57,13 +57,19 @@ export function addPassword(router: Router, { door, pages, accounts }: Dependenc
         return show(ctx, who, { fault: 'current', error: say('account.passwordMissing') })
       if (!password) return show(ctx, who, { fault: 'new', error: say('password.missing') })
       if (password !== again) return show(ctx, who, { fault: 'new', error: say('password.differ') })
-      if (!(await door.isPassword(who, current))) {
-        const error = say('account.passwordWrong')
+      const verdict = await door.judgePassword(ctx, who, current)
+      if (!verdict.right) {
+        const error = say(verdict.why)
         return show(ctx, who, { fault: 'current', error, status: 403 })
       }
       const { account, sessionUid } = who
-      const set = await accounts.setPassword(account.id, password, { how: 'changed', sessionUid })
+      const setting = { how: 'changed', sessionUid, instead: verdict.hash } as const
+      const set = await accounts.setPassword(account.id, password, setting)
       if (!set.ok) {
+        if (set.fault === 'replaced') {
+          const error = say('account.passwordWrong')
+          return show(ctx, who, { fault: 'current', error, status: 403 })
+        }
         const { fault, strength } = set
         return show(ctx, who, { fault: 'new', error: say(FAULT_WORDS[fault]), strength })
       }

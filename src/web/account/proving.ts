@@ -9,9 +9,11 @@ import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { qrCode } from '../qr.ts'
 import { STOPS, type Stop } from '../stops.ts'
-import { type Done, goOn } from './done.ts'
+import { APP_URL } from './app.ts'
+import { goOn } from './done.ts'
 import type { Door, Me } from './door.ts'
 import { readStrict } from './input.ts'
+import { PHONES_URL } from './phones.ts'
 
 export type Proving = ReturnType<typeof createProving>
 
@@ -60,6 +62,7 @@ export function createProving(deps: Dependencies) {
       title: say(title),
       message: say(message),
       retryInMinutes,
+      codeUrl: null,
       backupUrl: null,
       phoneUrl: '',
       otherPhones: [],
@@ -123,8 +126,9 @@ export function createProving(deps: Dependencies) {
     const view = await challenges.look(who.visitor)
     switch (view.state) {
       case 'open':
-        if (view.asked === 'phone') return showCode(ctx, who, base, view, error)
-        if (view.asked === 'authenticator') return showApp(ctx, who, base, view, error)
+        // One challenge serves both: in another tab, something else may be added by now.
+        if (view.asked === 'phone') return showCode(ctx, who, PHONES_URL, view, error)
+        if (view.asked === 'authenticator') return showApp(ctx, who, APP_URL, view, error)
         return goOn(ctx, base)
       case 'locked':
         return stop(ctx, who, base, 'locked', view.lockSeconds)
@@ -146,14 +150,16 @@ export function createProving(deps: Dependencies) {
     else goTo(ctx, base)
   }
 
-  async function judge(ctx: Context, who: Me, base: string, done: Done): Promise<void> {
+  async function judge(ctx: Context, who: Me, base: string): Promise<void> {
     const { code } = readStrict(ctx, { code: field })
-    const guess = await guesses.verify(who.visitor, code, who.sessionUid)
+    const guess = await guesses.verify(who.visitor, code, async () => who.sessionUid)
     const { say } = pages.languageOf(ctx)
     switch (guess.outcome) {
       case 'right':
       case 'passed-already':
-        return goOn(ctx, base, done)
+        return guess.factor === 'totp'
+          ? goOn(ctx, APP_URL, 'app-added')
+          : goOn(ctx, PHONES_URL, 'phone-added')
       case 'malformed':
         return show(ctx, who, base, say('code.malformed', { length: deps.codeLength }))
       case 'wrong':
@@ -176,15 +182,14 @@ export function createProving(deps: Dependencies) {
       return state === 'open' || challenges.open(visitor, account.id, 'self-service', OPEN_SECONDS)
     },
 
-    /** @param done what was done when the code is right */
-    add(router: Router, base: string, done: Done): void {
+    add(router: Router, base: string): void {
       router.get(
         `${base}/prove`,
         door.page((ctx, who) => show(ctx, who, base, null)),
       )
       router.post(
         `${base}/prove`,
-        door.form((ctx, who) => judge(ctx, who, base, done)),
+        door.form((ctx, who) => judge(ctx, who, base)),
       )
       router.post(
         `${base}/prove/resend`,

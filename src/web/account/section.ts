@@ -3,7 +3,6 @@ import type { Audit } from '../../audit/audit.ts'
 import type { Clients } from '../../oidc/clients.ts'
 import type { Consents } from '../../oidc/consents.ts'
 import type { Sessions } from '../../oidc/sessions.ts'
-import type { BackupCodes } from '../../second-factor/backup-codes.ts'
 import type { Challenges } from '../../second-factor/challenges.ts'
 import type { PhoneChanges } from '../../second-factor/phone-changes.ts'
 import { addAdding } from './adding.ts'
@@ -23,7 +22,6 @@ import { CALLBACK_URL, createRelyingParty, LEFT_URL } from './relying-party.ts'
 interface Dependencies extends Omit<DoorDependencies, 'relyingParty'> {
   issuer: string
   challenges: Challenges
-  backupCodes: BackupCodes
   phoneChanges: PhoneChanges
   sessions: Sessions
   consents: Consents
@@ -54,8 +52,8 @@ export function createAccountSection(given: Dependencies) {
     addOverview(router, deps)
     // Before the pages of single numbers, whose ids stand in the same place.
     addAdding(router, deps)
-    proving.add(router, PHONES_URL, 'phone-added')
-    proving.add(router, APP_URL, 'app-added')
+    proving.add(router, PHONES_URL)
+    proving.add(router, APP_URL)
     addPhones(router, deps)
     addApp(router, deps)
     addBackupCodes(router, deps)
