@@ -90,7 +90,16 @@ async function assemble(
   })
   const { host } = new URL(config.issuer)
   const secure = config.issuer.startsWith('https:')
-  const delivery = createDelivery({ config, secrets, log, db, clock, languages: known, vault })
+  const delivery = createDelivery({
+    config,
+    secrets,
+    log,
+    db,
+    clock,
+    languages: known,
+    vault,
+    fingerprint,
+  })
 
   const records = createRecords({ db, vault, clock })
   const units = createUnitsOfWork(records)

@@ -8,12 +8,14 @@ import { createMessenger } from './messaging/messenger.ts'
 import { createNoticeDelivery } from './messaging/notice-delivery.ts'
 import { createGateways } from './messaging/registry.ts'
 import type { Rooms } from './rooms.ts'
+import { createNoticeGrants } from './second-factor/notice-grants.ts'
 
 interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   db: Db
   clock: Clock
   languages: Languages
   vault: Rooms['vault']
+  fingerprint: Rooms['fingerprint']
 }
 
 /** All that leaves the house: texts, mails, and the notices that are queued for either. */
@@ -25,6 +27,7 @@ export function createDelivery({
   clock,
   languages,
   vault,
+  fingerprint,
 }: Dependencies) {
   const outbox = createOutbox()
   const gateways = createGateways(
@@ -43,11 +46,18 @@ export function createDelivery({
     outbox: config.mail.by === 'outbox' ? outbox : null,
     log,
   })
+  const noticeGrants = createNoticeGrants({
+    clock,
+    fingerprint,
+    rules: config.sms.limits,
+    allowedCountries: config.sms.allowedCountries,
+  })
   const notices = createNoticeDelivery({
     db,
     clock,
     vault,
     messenger,
+    countText: noticeGrants.count,
     mailer,
     languages,
     brand: config.brand.name,

@@ -5,7 +5,7 @@ import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import type { Languages } from '../languages/languages.ts'
 import type { Log } from '../log.ts'
-import { brand as branded } from '../phone-number.ts'
+import { brand as branded, type PhoneNumber } from '../phone-number.ts'
 import type { Mailer, MailOutcome } from './mailer.ts'
 import type { Messenger } from './messenger.ts'
 import { createNoticeStatements, type DueNotice, MOST_TRIES } from './notice-statements.ts'
@@ -25,11 +25,24 @@ const detailShape = z.object({
 })
 const linkShape = z.object({ link: z.string(), lifeSeconds: z.number() })
 
+/** What came of a try; for a text, too: `refused` needn't be tried again. */
+type Outcome = MailOutcome | { notAllowed: string }
+
+/**
+ * Counts a text that is about to go out under the limits of all texts.
+ * @returns why it may not go, in a word; undefined when it may
+ */
+export type CountText = (
+  on: Db,
+  to: { number: PhoneNumber; country: string | null },
+) => Promise<string | undefined>
+
 export interface NoticeDeliveryDeps {
   db: Db
   clock: Clock
   vault: Vault
   messenger: Pick<Messenger, 'send'>
+  countText: CountText
   mailer: Pick<Mailer, 'send'>
   languages: Pick<Languages, 'find' | 'byDefault'>
   brand: string
@@ -44,7 +57,7 @@ export type NoticeDelivery = ReturnType<typeof createNoticeDelivery>
  * any instance that comes first.
  */
 export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
-  const { db, clock, vault, messenger, mailer, languages, brand, issuer, log } = deps
+  const { db, clock, vault, messenger, countText, mailer, languages, brand, issuer, log } = deps
   const statements = createNoticeStatements(clock)
   let timer: NodeJS.Timeout | undefined
   let stopped = false
@@ -64,7 +77,7 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
   async function handle(notice: DueNotice): Promise<void> {
     const { id, kind, medium, tries } = notice
     const fields = { notice: id, kind, medium, tries }
-    const outcome = await send(notice).catch((error: unknown): MailOutcome => {
+    const outcome = await send(notice).catch((error: unknown): Outcome => {
       log.warn({ ...fields, error }, 'notice not sent')
       return 'failed'
     })
@@ -72,9 +85,10 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
       if (outcome === 'accepted') {
         await statements.sent(id).execute(db)
         log.info(fields, 'notice sent')
-      } else if (outcome === 'refused' || tries >= MOST_TRIES) {
-        await statements.giveUp(notice).execute(db)
-        log.warn(fields, 'notice given up')
+      } else if (outcome !== 'failed' || tries >= MOST_TRIES) {
+        const reason = typeof outcome === 'object' ? outcome.notAllowed : null
+        await statements.giveUp(notice, reason).execute(db)
+        log.warn({ ...fields, ...(reason !== null && { reason }) }, 'notice given up')
       }
     } catch (error) {
       // It stays due, and is told once more rather than not at all.
@@ -82,8 +96,7 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
     }
   }
 
-  /** For a text, too: `refused` needn't be tried again. */
-  async function send(notice: DueNotice): Promise<MailOutcome> {
+  async function send(notice: DueNotice): Promise<Outcome> {
     const { id, kind, medium, when, ageSeconds } = notice
     const recipient = open(notice, RECIPIENT, notice.recipient, recipientShape)
     const language = languages.find(notice.language ?? '') ?? languages.byDefault
@@ -98,11 +111,15 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
     if (medium === 'mail') {
       return mailer.send({ id, to: recipient.to, ...noticeMail(kind, detail, context) })
     }
+    const number = branded(recipient.to)
+    const { country } = recipient
+    const notAllowed = await countText(db, { number, country })
+    if (notAllowed !== undefined) return { notAllowed }
     const outcome = await messenger.send({
       challengeId: null,
       channel: 'sms',
-      to: branded(recipient.to),
-      country: recipient.country,
+      to: number,
+      country,
       text: noticeText(kind, detail, context),
       expiresInSeconds: SMS_SECONDS,
     })

@@ -45,8 +45,11 @@ export function createNoticeStatements(clock: Clock) {
     sent: (id: string) => sql`
       update notice set state = 'sent', recipient = '', detail = null where id = ${id}`,
 
-    /** Gives up, and records that (ADM-05). Not if another instance has taken it meanwhile. */
-    giveUp: ({ id, tries }: DueNotice) => sql`
+    /**
+     * Gives up, and records that (ADM-05). Not if another instance has taken it meanwhile.
+     * @param reason in a word, where it was not allowed to go
+     */
+    giveUp: ({ id, tries }: DueNotice, reason: string | null) => sql`
       with failed as (
         update notice set state = 'failed', recipient = '', detail = null
         where id = ${id} and state = 'waiting' and tries = ${tries}
@@ -57,7 +60,7 @@ export function createNoticeStatements(clock: Clock) {
         {
           type: 'notice.failed',
           accountId: sql`failed.account_id`,
-          detail: { kind: sql`failed.kind`, medium: sql`failed.medium` },
+          detail: { kind: sql`failed.kind`, medium: sql`failed.medium`, reason },
         },
         sql`from failed`,
       )}`,

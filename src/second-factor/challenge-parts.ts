@@ -44,8 +44,8 @@ export function seatOf({ interaction, browser }: Visitor): Seat {
 
 /** Neither passed nor ended nor expired. */
 export const isOpen = (alias: string, now: RawBuilder<Date>) => sql`
-  ${sql.ref(`${alias}.passed_at`)} is null and ${sql.ref(`${alias}.closed_at`)} is null
-  and ${sql.ref(`${alias}.expires_at`)} > ${now}`
+  (${sql.ref(`${alias}.passed_at`)} is null and ${sql.ref(`${alias}.closed_at`)} is null
+  and ${sql.ref(`${alias}.expires_at`)} > ${now})`
 
 /** The one challenge of a seat that counts. */
 export const newestOf = ({ interaction, browser }: Seat) => sql`

@@ -30,8 +30,8 @@ const MORE_FOR_NUMBER = 2
 const MORE_FOR_MANY = 1.1
 
 /**
- * Whether a notice may go by text. It counts like any text, under the same limits; but it stands a little
- * beyond them, and for no account or address, which are limited in what they ask for.
+ * Whether a notice may go by text. It counts under the limits of all texts, but may go a little beyond them.
+ * Those of accounts and addresses are left out: they are for who asks for texts, and nobody asks for a notice.
  */
 export function createNoticeGrants({
   clock,
@@ -66,7 +66,7 @@ export function createNoticeGrants({
         select case
           when asked.refusal is not null then asked.refusal
           ${refusals(chain, (_, index) => sql`not ${passedUpTo(chain, index)}`)}
-        end as refusal from asked
+        end as refusal from ready, asked
       )
       select refusal from decided where refusal is not null`
   }

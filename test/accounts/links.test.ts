@@ -14,7 +14,7 @@ import { unindexedReads } from '../support/plans.ts'
 let database: TestDatabase
 let db: Kysely<Database>
 const queries: CompiledQuery[] = []
-const seconds = 0
+let seconds = 0
 const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${seconds}))`
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ beforeEach(() => {
   mails.length = 0
 })
 
-function createMails(fault?: Error) {
+function createMails(fault?: Error, queued = true) {
   return createLinkMails({
     db,
     clock,
@@ -47,7 +47,7 @@ function createMails(fault?: Error) {
     mailLink: async (_on, mail) => {
       if (fault) throw fault
       mails.push(mail)
-      return true
+      return queued
     },
   })
 }
@@ -91,6 +91,18 @@ describe('a mail with a link', () => {
     expect(mails).toHaveLength(1)
   })
 
+  test('that won’t be sent leaves the link before it as it was', async () => {
+    await addAccount('flooded')
+    await createMails().mailReset('flooded', 'en')
+    seconds += 121
+    await createMails(undefined, false).mailReset('flooded', 'en')
+    seconds = 0
+    const [first, second] = mails.map(({ link }) => link.split('/').at(-1) ?? '')
+    const { peek } = createLinks({ db, clock })
+    expect(await peek(first ?? '')).toMatchObject({ account: { username: 'flooded' } })
+    expect(await peek(second ?? '')).toBeUndefined()
+  })
+
   test('goes to five at most of those who share an address', async () => {
     for (let i = 0; i < 7; i++) await addAccount(`crowd${i}`, { email: 'crowd@example.com' })
     await createMails().mailReset('crowd@example.com', 'en')
@@ -124,6 +136,7 @@ test('every statement finds its rows by an index', async () => {
   await links.consume(db, token)
   await links.endAll(db, id)
   await links.sweep(10)
+  await createThrottle({ db, clock }).forgetName(db, Buffer.from('a name'))
   const explainer = new Client({ connectionString: database.url })
   await explainer.connect()
   try {

@@ -27,6 +27,7 @@ const ADDRESS = 'alex@example.org'
 const BY_TEXT: Recipient = { medium: 'sms', to: NUMBER, country: 'SE' }
 const BY_MAIL: Recipient = { medium: 'mail', to: ADDRESS }
 const ISSUER = 'https://login.example.com'
+const LINK = { link: `${ISSUER}/password/AbCd-1234_x`, language: null, to: ADDRESS }
 
 const vault = createVault([randomBytes(32)])
 const languages = createLanguages(loadCatalogues(), 'en')
@@ -46,6 +47,7 @@ const logged: string[] = []
 beforeAll(async () => {
   database = await createTestDatabase()
   const pool = new Pool({ connectionString: database.url, max: 5, lock_timeout: 2000 })
+  pool.on('error', () => {})
   impatient = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
   smtp = await startFakeSmtp()
   textbee = await startFakeTextbee()
@@ -92,6 +94,7 @@ function createInstance(smtpUrl: string | undefined = smtp.url, timeoutMs = 5000
       clock,
       vault,
       messenger: createMessenger({ db, clock, gateways, log }),
+      countText: async () => undefined,
       mailer,
       languages,
       brand: 'Sallyport',
@@ -221,6 +224,8 @@ describe('a notice', () => {
     await notices.queue(db, { ...rest, recipients: [BY_TEXT, BY_MAIL] })
     await notices.queue(db, { ...rest, recipients: [BY_MAIL] })
     await notices.queue(db, { ...rest, recipients: [] })
+    const invited = { ...LINK, accountId, kind: 'mail.invitation', lifeSeconds: 60 } as const
+    expect(await notices.queueLink(db, invited)).toBe(false)
     expect(await states()).toEqual(['sms waiting 0'])
   })
 
@@ -421,46 +426,39 @@ describe('too many notices', () => {
     expect(await states()).toHaveLength(22)
   })
 
-  test('of what a stranger can cause leave room for what the owner must hear', async () => {
+  test('of what a stranger can cause leave room for all else the owner must hear', async () => {
     const house = createInstance()
+    const asked = { ...LINK, accountId, kind: 'mail.password-reset', lifeSeconds: 1800 } as const
+    const queued: boolean[] = []
+    for (let i = 0; i < 12; i++) queued.push(await house.notices.queueLink(database.db, asked))
+    expect(queued).toEqual([...new Array(10).fill(true), false, false])
     await often(house, 12, 'codes.locked')
+    await queue(house, { kind: 'someone-has-password' })
     await queue(house, { kind: 'password.changed' })
     const { rows } = await sql<{ kind: string; n: number }>`
       select kind, count(*)::int as n from notice group by kind order by kind`.execute(database.db)
     expect(rows).toEqual([
       { kind: 'codes.locked', n: 20 },
+      { kind: 'mail.password-reset', n: 10 },
       { kind: 'password.changed', n: 2 },
+      { kind: 'someone-has-password', n: 2 },
     ])
   })
 })
 
 describe('a link', () => {
-  const link = { link: `${ISSUER}/password/AbCd-1234_x`, language: null }
-
   test('comes by mail, on a line of its own, and says how long it holds', async () => {
     const house = createInstance()
-    const asked = {
-      ...link,
-      accountId,
-      kind: 'mail.password-reset',
-      to: ADDRESS,
-      lifeSeconds: 1800,
-    } as const
-    await house.notices.queueLink(database.db, asked)
-    const invited = {
-      ...link,
-      accountId,
-      kind: 'mail.invitation',
-      to: ADDRESS,
-      lifeSeconds: 259_200,
-    } as const
+    const asked = { ...LINK, accountId, kind: 'mail.password-reset', lifeSeconds: 1800 } as const
+    expect(await house.notices.queueLink(database.db, asked)).toBe(true)
+    const invited = { ...LINK, accountId, kind: 'mail.invitation', lifeSeconds: 259_200 } as const
     await house.notices.queueLink(database.db, invited)
     const { rows } = await sql`select notice::text as line from notice`.execute(database.db)
     expect(JSON.stringify(rows)).not.toContain('AbCd-1234_x')
     await deliver(house)
     expect(smtp.faults).toEqual([])
     const texts = smtp.mails.map(({ text }) => text)
-    for (const text of texts) expect(text.split('\n')).toContain(link.link)
+    for (const text of texts) expect(text.split('\n')).toContain(LINK.link)
     expect(texts.filter((text) => text.includes('for 30 minutes'))).toHaveLength(1)
     expect(texts.filter((text) => text.includes('for 72 hours'))).toHaveLength(1)
     expect(logged.join('')).not.toContain('AbCd-1234_x')
@@ -468,13 +466,7 @@ describe('a link', () => {
 
   test('is not sent once it no longer works', async () => {
     const house = createInstance()
-    const asked = {
-      ...link,
-      accountId,
-      kind: 'mail.password-reset',
-      to: ADDRESS,
-      lifeSeconds: 1800,
-    } as const
+    const asked = { ...LINK, accountId, kind: 'mail.password-reset', lifeSeconds: 1800 } as const
     await house.notices.queueLink(database.db, asked)
     offset += 1800
     await deliver(house)

@@ -163,7 +163,21 @@ describe('sensitive changes', () => {
     expect(await house.rooms.phones.list(person.id)).toMatchObject([
       { number: NEW, primary: true, heldUntil: null },
     ])
-    expect((await me.get('/account/password')).status).toBe(200)
+    // From now on there is more to show than a password.
+    const asked = await me.get('/account/password')
+    expect(asked.location).toContain('prompt=login')
+    expect((await signIn(house, me.flow, asked, person.username, { phone: NEW })).status).toBe(200)
+  })
+
+  test('wait for a backup code where that is all there is', async () => {
+    const person = await house.addAccount(`person${++people}`, null)
+    const me = await signInToAccount(house, person.username, { phone: null })
+    const [code = ''] = await house.rooms.backupCodes.issue(person.id, { enrolling: true })
+    const asked = await me.post('/account/phones/add', { number: NEW, country: '' })
+    expect(asked.location).toContain('prompt=login')
+    const back = await signIn(house, me.flow, asked, person.username, { backupCode: code })
+    expect(back.html).toContain('name="password"')
+    expect(await house.rooms.phones.list(person.id)).toEqual([])
   })
 })
 

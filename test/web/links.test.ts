@@ -30,6 +30,23 @@ async function isSignedIn(flow: Flow): Promise<boolean> {
   return new URL(answer.location ?? '').searchParams.has('code')
 }
 
+/** What was recorded and queued of a new password. */
+async function toldOf(accountId: string) {
+  const events = await house.db
+    .selectFrom('audit_event')
+    .select('type')
+    .where('account_id', '=', accountId)
+    .where('type', 'in', ['password.chosen', 'password.changed', 'password.reset'])
+    .execute()
+  const notices = await house.db
+    .selectFrom('notice')
+    .select('kind')
+    .where('account_id', '=', accountId)
+    .where('kind', 'like', 'password.%')
+    .execute()
+  return { events: events.map(({ type }) => type), notices: notices.map(({ kind }) => kind) }
+}
+
 function expectGone(answer: Answer): void {
   expect(answer.status).toBe(410)
   expect(answer.html).toContain('This link can’t be used')
@@ -104,6 +121,20 @@ describe('a new password by a link', () => {
     expect((await signIn('tried', NEW_PASSWORD)).status).toBe(303)
   })
 
+  test('gives them back in browsers that know the name, too (THR-10)', async () => {
+    const { id } = await house.addAccount('tried-at-home', PHONES[2])
+    const home = createFlow(house)
+    await home.complete('tried-at-home', PHONES[2])
+    const tryAtHome = async (password: string) => {
+      await home.begin({ prompt: 'login' })
+      return (await home.password('tried-at-home', password)).status
+    }
+    for (let i = 0; i < 10; i++) await tryAtHome('not the password at all')
+    expect(await tryAtHome(PASSWORD)).toBe(401)
+    await choosePassword(newBrowser(house), await newLink(id), NEW_PASSWORD)
+    expect(await tryAtHome(NEW_PASSWORD)).toBe(303)
+  })
+
   test('is the same password however a keyboard writes it', async () => {
     const { id } = await house.addAccount('keyboard')
     await choosePassword(
@@ -168,6 +199,11 @@ describe('a link', () => {
     const banned = await account('banned')
     gone.push(await newLink(banned))
     await house.rooms.accounts.disable(banned)
+
+    const back = await account('back')
+    gone.push(await newLink(back))
+    await house.rooms.accounts.disable(back)
+    await house.rooms.accounts.enable(back)
 
     for (const link of gone) {
       const answer = await newBrowser(house).request(link)
@@ -239,12 +275,22 @@ describe('an invitation', () => {
     const answer = await choosePassword(browser, link, NEW_PASSWORD)
     const welcome = await browser.request(answer.location ?? '')
     expect(welcome.html).toMatch(/<form method="get" action="\/account">/)
+    expect(welcome.html).not.toContain('the rest')
+    expect(await toldOf(id)).toEqual({ events: ['password.chosen'], notices: [] })
     expect(await isSignedIn(browser)).toBe(false)
     // The second door stands before them as before everyone.
     const flow = createFlow(house, { jar: browser.jar })
     await flow.begin()
     await flow.password('guest', NEW_PASSWORD)
     expect(await isSignedIn(flow)).toBe(false)
+  })
+
+  test('of someone who had a password tells them that it was reset', async () => {
+    const { id } = await house.addAccount('guest3', PHONES[3])
+    await choosePassword(newBrowser(house), await house.rooms.linkMails.invite(id), NEW_PASSWORD)
+    const { events, notices } = await toldOf(id)
+    expect(events).toEqual(['password.reset'])
+    expect(new Set(notices)).toEqual(new Set(['password.reset']))
   })
 
   test('that is made anew ends the one before', async () => {

@@ -1,11 +1,15 @@
 import type { CookieJar } from 'tough-cookie'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { parsePhoneNumber } from '../../src/phone-number.ts'
+import { signInToAccount } from '../support/account.ts'
 import { createFlow, type Flow } from '../support/flow.ts'
 import { expectNoWayIn, isSignedIn, otherThan } from '../support/guesses.ts'
 import { type House, startHouse } from '../support/house.ts'
 import {
   addApp,
   addPhone,
+  appCode,
+  appKeyOn,
   arrive,
   codeTexts,
   eventsOf,
@@ -341,6 +345,37 @@ describe('it ends', () => {
       'a changed password',
       ({ id }) => house.rooms.accounts.setPassword(id, 'quite another horse', { how: 'changed' }),
     ],
+    [
+      'a password set by a mailed link',
+      ({ id }) => house.rooms.accounts.setPassword(id, 'quite another horse', { how: 'reset' }),
+    ],
+    [
+      'a phone that an admin adds',
+      ({ id }) => {
+        const parsed = parsePhoneNumber(`+46702${500_000 + people}`, '*')
+        if ('fault' in parsed) throw new Error(parsed.fault)
+        return house.rooms.phoneChanges.add(id, parsed, true)
+      },
+    ],
+    [
+      'a phone of their own adding',
+      async ({ username, phone }) => {
+        const me = await signInToAccount(house, username, { phone })
+        const added = await me.addPhone(`+46702${500_000 + people}`)
+        expect(added.location).toContain('done=phone-added')
+      },
+    ],
+    [
+      'an app of their own adding',
+      async ({ username, phone }) => {
+        const me = await signInToAccount(house, username, { phone })
+        await me.post('/account/app/add')
+        const key = appKeyOn(await me.get('/account/app/prove'))
+        const code = appCode(key, house.now())
+        expect((await me.post('/account/app/prove', { code })).location).toContain('done=')
+      },
+    ],
+    ['a reset of all factors', ({ id }) => house.rooms.phoneChanges.reset(id, 'lost everything')],
     [
       'another primary phone',
       async ({ id }) => {
