@@ -42,7 +42,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       add column authenticator_id text references authenticator on delete set null,
       add column purpose text not null default 'sign-in',
       add column channel text not null default 'sms',
-      add column passed_with text;
+      add column passed_with text,
+      add column late_tries integer not null default 0;
     create index challenge_authenticator on challenge (authenticator_id) where authenticator_id is not null;
     create index challenge_proof on challenge (browser, account_id, passed_at desc) where passed_at is not null;
 

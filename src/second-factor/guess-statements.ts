@@ -89,8 +89,11 @@ export function createGuessStatements(
           returning c.*
         ),
         late as (
-          update challenge c set attempts = c.attempts + 1 from held
-          where c.id = held.id and not ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
+          update challenge c set late_tries = c.late_tries + 1,
+            attempts = c.attempts + (held.passed_at is not null)::int
+          from held
+          where c.id = held.id and not ${isOpen('held', now)} and held.late_tries < ${rules.maxAttempts}
+            and (held.passed_at is null or held.attempts < ${rules.maxAttempts})
           returning c.*
         ),
         tried as (${auditEntry(

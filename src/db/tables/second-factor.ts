@@ -95,6 +95,8 @@ export interface ChallengeTable {
   /** when it was clear that no gateway took the last send */
   send_failed_at: Date | null
   passed_at: Date | null
+  /** guesses after it was over; they count for nothing, and only so many are recorded */
+  late_tries: Generated<number>
   passed_with: 'sms' | 'voice' | 'totp' | 'backup-code' | null
   closed_at: Date | null
 }
