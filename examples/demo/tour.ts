@@ -32,7 +32,7 @@ export function printTour({ sample, app, issuer, dataDir, print }: Tour): void {
   )
   print.stop(
     'Step-up',
-    'Then press “Move money”. The app’s API wants two factors, so you are asked for the code, and only for it (RFC 9470).',
+    'Then press “Move money”. The app’s API wants two factors, so you confirm and type a code, and no password (RFC 9470).',
   )
   print.stop('Forgotten password', 'On the login page. The mail is on the phone’s page.')
   print.stop(

@@ -100,7 +100,7 @@ export function linkMail(
     brand,
     link,
     minutes: Math.ceil(lifeSeconds / 60),
-    hours: Math.ceil(lifeSeconds / 3600),
+    days: Math.ceil(lifeSeconds / (24 * 3600)),
   }
   return { subject: language.say(subject, values), text: letter([language.say(body, values)]) }
 }

@@ -460,7 +460,7 @@ describe('a link', () => {
     const texts = smtp.mails.map(({ text }) => text)
     for (const text of texts) expect(text.split('\n')).toContain(LINK.link)
     expect(texts.filter((text) => text.includes('for 30 minutes'))).toHaveLength(1)
-    expect(texts.filter((text) => text.includes('for 72 hours'))).toHaveLength(1)
+    expect(texts.filter((text) => text.includes('for 3 days'))).toHaveLength(1)
     expect(logged.join('')).not.toContain('AbCd-1234_x')
   })
 
