@@ -4,6 +4,7 @@ import type { OnChange } from '../audit/change.ts'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
+import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import {
@@ -84,7 +85,7 @@ export function createAccounts(deps: Dependencies) {
 
     /** Lets nobody in any more, and ends what is open. @returns false when it was so already */
     async disable(id: string): Promise<boolean> {
-      return db.transaction().execute(async (trx) => {
+      const disabling = async (trx: Db) => {
         const { numUpdatedRows } = await trx
           .updateTable('account')
           .set({ disabled_at: clock() })
@@ -95,7 +96,8 @@ export function createAccounts(deps: Dependencies) {
         await deps.links.endAll(trx, id)
         await onChange(trx, { type: 'account.disabled', accountId: id })
         return true
-      })
+      }
+      return retrying(() => db.transaction().execute(disabling))
     },
 
     /** @returns false when it wasn't disabled */

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
+import { retrying } from '../db/faults.ts'
 import type { GrowingLock } from '../db/growing-lock.ts'
 import type { Db } from '../db/schema.ts'
 import { usernameKey } from './account.ts'
@@ -61,7 +62,7 @@ export function createLinkMails(deps: Dependencies) {
     { id, email, language }: Reader,
     purpose: LinkPurpose,
   ): Promise<string | undefined> {
-    const making = db.transaction().execute(async (trx) => {
+    const making = async (trx: Db) => {
       const token = await links.make(trx, id, purpose)
       if (token === undefined) return undefined
       const type = purpose === 'invitation' ? 'account.invited' : 'password.reset-asked'
@@ -75,10 +76,13 @@ export function createLinkMails(deps: Dependencies) {
         if (!queued && purpose === 'password-reset') throw new NotQueued()
       }
       return link
-    })
-    return making.catch((error: unknown) => {
-      if (error instanceof NotQueued) return undefined
-      throw error
+    }
+    return retrying(() => db.transaction().execute(making)).catch(async (error: unknown) => {
+      if (!(error instanceof NotQueued)) throw error
+      // The link is taken back, and with it what the transaction said of its mail.
+      const detail = { kind: `mail.${purpose}`, reason: 'too-many' }
+      await auditEntry(clock, { type: 'notice.failed', accountId: id, detail }).execute(db)
+      return undefined
     })
   }
 

@@ -49,7 +49,7 @@ export function createPasswordSetting(deps: Dependencies) {
       .select(['username_key', 'password_hash'])
       .where('id', '=', id)
       .where('disabled_at', 'is', null)
-      .forUpdate()
+      .forNoKeyUpdate()
       .executeTakeFirst()
     if (!held) throw noAccount()
     if (instead !== undefined && held.password_hash !== instead) return 'replaced'

@@ -23,7 +23,7 @@ export interface Issuing {
   on?: Db
   /** session they are made in, which stays when the account's others end */
   sessionUid?: string | undefined
-  /** whether they are part of a first enrolment: then nothing was changed that somebody would have to be told */
+  /** whether they are part of a first enrolment, which gets none while its factor is held off: then nothing was changed that somebody would have to be told */
   enrolling?: boolean
 }
 
@@ -63,14 +63,25 @@ export function createBackupCodes({ db, clock, fingerprint, onChange }: Dependen
       account_id: accountId,
       created_at: clock(),
     }))
-    await holding(on, accountId, async (trx) => {
+    return holding(on, accountId, async (trx) => {
+      // A first factor that is held off would get round that with codes that aren't.
+      if (enrolling && (await isHeldOff(trx, accountId))) return []
       await trx.deleteFrom('backup_code').where('account_id', '=', accountId).execute()
       await trx.insertInto('backup_code').values(rows).execute()
       const type = 'backup-codes.issued'
       if (enrolling) await auditEntry(clock, { type, accountId }).execute(trx)
       else await onChange(trx, { type, accountId, sessionUid })
+      return codes.map(inGroups)
     })
-    return codes.map(inGroups)
+  }
+
+  /** Whether a new factor is held off although it is the only one. */
+  async function isHeldOff(trx: Db, accountId: string): Promise<boolean> {
+    const { rows } = await sql`
+      select from second_factor where account_id = ${accountId} and hold_new_until > ${clock()}`.execute(
+      trx,
+    )
+    return rows.length > 0
   }
 
   async function count(accountId: string, on: Db = db): Promise<BackupCodeCount> {

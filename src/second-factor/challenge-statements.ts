@@ -153,7 +153,7 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
             held.phone_id is distinct from p.id as switched, ${isLocked(now)} as locked,
             ${isAllowed(rules)} as country_allowed,
             held.sends < ${rules.maxSends} and (${waited} or ${failed}
-              or (held.phone_id is distinct from p.id and held.sends <= 1)) as due,
+              or (held.phone_id is distinct from p.id and (held.purpose <> 'sign-in' or held.sends <= 1))) as due,
             greatest(0, ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait}))::int as resend_seconds
           from held join second_factor s on s.account_id = held.account_id
           join phone p on p.account_id = held.account_id and p.id = coalesce(${phoneId}::text, held.phone_id)

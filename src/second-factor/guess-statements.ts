@@ -144,12 +144,13 @@ export function createGuessStatements(
     },
 
     /**
-     * Marks a challenge as passed, if nobody did before: the row tells. In the same breath the failures are
+     * Marks a challenge as passed, if nobody did before and it still asks for what was judged: the row tells. In the same breath the failures are
      * forgotten, the phone is proven, and this browser's other challenges of the account end. A factor that is
      * added beside others may not prove sensitive changes by itself for a while. An enrolment adds the first one
      * or none: a password alone is not enough to put another beside it.
      */
-    pass({ id, account_id, phone_id, last }: Guess, { factor, statement }: Proof) {
+    pass(guess: Guess, { factor, statement }: Proof) {
+      const { id, account_id, phone_id, counter, authenticator_id, last } = guess
       const now = clock()
       const until = sql`${now} + make_interval(secs => ${rules.holdOffSeconds})`
       return sql<{ passed_at: number; phone_added: boolean }>`
@@ -164,6 +165,9 @@ export function createGuessStatements(
         passed as (
           update challenge c set passed_at = ${now}, passed_with = ${factor} from beside
           where c.id = ${id} and ${isOpen('c', now)} and exists (select from proof)
+            and (${factor} not in ('sms', 'voice')
+              or (c.phone_id = ${phone_id}::text and c.counter = ${counter}::bigint))
+            and (${factor} <> 'totp' or c.authenticator_id = ${authenticator_id}::text)
             and (c.purpose <> 'enrolment' or not beside.others)
             and (${rules.sharing} <> 'refuse' or not exists (select from shared))
           returning c.*

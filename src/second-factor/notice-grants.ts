@@ -24,7 +24,7 @@ export interface TextTo {
   country: string | null
 }
 
-/** Notices that a number is told beyond its codes: whoever uses up a number's texts mustn't silence what they do next. */
+/** Notices that a number is told beyond its codes, so that one who used up its texts silences less of what they do next. */
 const MORE_FOR_NUMBER = 2
 /** The same for what many numbers share. */
 const MORE_FOR_MANY = 1.1

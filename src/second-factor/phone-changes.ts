@@ -159,7 +159,7 @@ export function createPhoneChanges(deps: Dependencies) {
         for (const table of ['phone', 'authenticator', 'backup_code'] as const)
           await trx.deleteFrom(table).where('account_id', '=', accountId).execute()
         await sql`
-          update second_factor set failures = 0, locked_until = null, disabled_at = null
+          update second_factor set failures = 0, locked_until = null, disabled_at = null, hold_new_until = null
           where account_id = ${accountId}`.execute(trx)
       })
     },

@@ -70,7 +70,7 @@ export function createChallengeSteps(deps: Dependencies) {
   }
 
   async function passed(ctx: Context, to: Passed, remembered: boolean): Promise<void> {
-    if (to.purpose === 'enrolment') return deps.enrolment.added(ctx, to.accountId)
+    if (to.purpose === 'enrolment') return deps.enrolment.added(ctx, to)
     if (remembered) await remember(ctx, to.accountId)
     await signIn.passed(ctx, to.accountId, authenticationBy(to.factor), to.passedAt)
   }

@@ -10,6 +10,7 @@ import type { Authenticators } from '../second-factor/authenticators.ts'
 import type { BackupCodes } from '../second-factor/backup-codes.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges } from '../second-factor/challenges.ts'
+import type { Passed } from '../second-factor/guesses.ts'
 import type { ChallengeView, OpenChallenge } from '../second-factor/look.ts'
 import type { Phones } from '../second-factor/phones.ts'
 import { countriesIn } from './countries.ts'
@@ -45,6 +46,9 @@ export const PHONE_FAULTS: Record<PhoneFault, MessageKey> = {
   'not-textable': 'addPhone.notTextable',
   'country-not-allowed': 'addPhone.countryNotAllowed',
 }
+
+/** An enrolment that is done. */
+type Done = Pick<Passed, 'accountId' | 'factor' | 'passedAt'>
 
 /** Binds a first factor to an account, between the password and the app. */
 export function createEnrolment(deps: Dependencies) {
@@ -105,8 +109,9 @@ export function createEnrolment(deps: Dependencies) {
   }
 
   /** Backup codes, shown this once. A first set that was shown and lost is made anew as long as the sign-in lasts. */
-  async function showCodes(ctx: Context, accountId: string): Promise<void> {
+  async function showCodes(ctx: Context, { accountId, factor, passedAt }: Done): Promise<void> {
     const codes = await backupCodes.issue(accountId, { enrolling: true })
+    if (codes.length === 0) return signIn.passed(ctx, accountId, authenticationBy(factor), passedAt)
     const { actionUrl, baseUrl, ...rest } = steps.links(visitors.of(ctx))
     pages.show(ctx, 200, 'backup-codes', {
       app: null,
@@ -197,7 +202,7 @@ export function createEnrolment(deps: Dependencies) {
 
     async codes(ctx: Context): Promise<void> {
       const view = await standingAt(ctx, visitors.of(ctx), 'passed')
-      if (view) await showCodes(ctx, view.accountId)
+      if (view) await showCodes(ctx, view)
     },
 
     async finish(ctx: Context): Promise<void> {

@@ -72,14 +72,16 @@ export function createSecondDoor(deps: Dependencies) {
     return challenges.issue(visitor, accountId, asker, secondsLeft(interaction))
   }
 
-  /** Lets a code in that was printed in advance, where nothing else can be asked. @returns whether there is one */
+  /** Lets a code in that was printed in advance, where nothing else can be asked. */
   async function askBackupCode(
     visitor: Visitor,
     interaction: Interaction,
     accountId: string,
-  ): Promise<boolean> {
+  ): Promise<'asked' | 'none' | 'locked'> {
     const { left } = await deps.backupCodes.count(accountId)
-    return left > 0 && challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction))
+    if (left === 0) return 'none'
+    const open = await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction))
+    return open ? 'asked' : 'locked'
   }
 
   /** Where it goes on from there. */
@@ -94,7 +96,9 @@ export function createSecondDoor(deps: Dependencies) {
     const app = signIn.clientOf(interaction)
     if (answer === 'no-factor') {
       // An admin can have given backup codes to someone who has nothing else: no password alone gets past them.
-      if (await askBackupCode(visitor, interaction, accountId)) return steps.back(ctx, visitor)
+      const codes = await askBackupCode(visitor, interaction, accountId)
+      if (codes === 'asked') return steps.back(ctx, visitor)
+      if (codes === 'locked') return steps.stop(ctx, visitor, 'locked', { app })
       const { required, wished } = askedOf(interaction)
       if (!required && !(wished && deps.selfEnrolment))
         return signIn.passed(ctx, accountId, PASSWORD_ALONE, passwordAt)

@@ -93,6 +93,7 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
     url: `http://localhost:${port}`,
     variables,
     config,
+    clock,
     database,
     db: database.db,
     rooms,
