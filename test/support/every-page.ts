@@ -1,6 +1,7 @@
 import { ACCOUNT_PAGES } from './account-pages.ts'
 import { codeField, type Visit, type World, wrong } from './browser.ts'
 import { FACTOR_PAGES } from './factor-pages.ts'
+import { PASSWORD_PAGES } from './password-pages.ts'
 
 /** Leads a fresh browser to a page, and tells by which heading it is known. */
 export interface Walk {
@@ -130,6 +131,7 @@ export const EVERY_PAGE: Record<string, Walk> = {
     },
   },
   ...FACTOR_PAGES,
+  ...PASSWORD_PAGES,
   ...ACCOUNT_PAGES,
 }
 
