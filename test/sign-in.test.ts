@@ -92,14 +92,14 @@ describe('a sign-in', () => {
     const flow = createFlow(house, { client: app })
     const first = await flow.redeem((await flow.complete('alex')).get('code') ?? '')
     const second = createFlow(house, { client: other, jar: flow.jar })
-    const sent = house.gateway.messages.length
+    const sent = house.codeTexts().length
     const answer = await second.begin()
     const token = await second.redeem(new URL(answer.location ?? '').searchParams.get('code') ?? '')
     expect(claimsOf(token.body)).toMatchObject({
       acr: MFA,
       auth_time: claimsOf(first.body).auth_time,
     })
-    expect(house.gateway.messages.length).toBe(sent)
+    expect(house.codeTexts().length).toBe(sent)
   })
 
   test('can be cancelled at the password and at the code: the app gets access_denied with state and iss (CHL-26)', async () => {
@@ -130,12 +130,12 @@ describe('a sign-in', () => {
   test('refreshing, opening twice and looking with HEAD send nothing and change nothing (WEB-03)', async () => {
     const flow = createFlow(house, { client: app })
     await flow.toCode('alex')
-    const sent = house.gateway.messages.length
+    const sent = house.codeTexts().length
     for (let i = 0; i < 3; i++) await flow.page()
     await flow.request(flow.path, { method: 'HEAD' })
     await flow.request(`${flow.path}/resend`)
     await flow.request(`${flow.path}/code`)
-    expect(house.gateway.messages.length).toBe(sent)
+    expect(house.codeTexts().length).toBe(sent)
     expect((await flow.resume(await flow.code(house.lastCode()))).get('code')).toBeTruthy()
   })
 

@@ -147,12 +147,12 @@ describe('at the pages', () => {
     await first.begin()
     await settle(house, first, { accountId: kim.id, ts: now() - 60, ...PASSWORD_ALONE })
 
-    const sent = house.gateway.messages.length
+    const sent = house.codeTexts().length
     const flow = createFlow(house, { client: app, jar: first.jar })
     const page = await flow.begin({ acr_values: ACR.secondFactor })
     expect(page.html).not.toContain('current-password')
     // Looking sends nothing (WEB-03).
-    expect(house.gateway.messages.length).toBe(sent)
+    expect(house.codeTexts().length).toBe(sent)
     expect((await flow.step('step-up')).status).toBe(303)
     expect((await flow.page()).html).toContain('one-time-code')
     const before = now()

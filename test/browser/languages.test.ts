@@ -43,11 +43,11 @@ test.each([
     const { page } = visit
     const person = await world.newcomer()
     const code = await visit.toCode(person)
-    const sent = world.house.gateway.messages.length
+    const sent = world.house.codeTexts().length
     await page.getByText('English', { exact: true }).first().click()
     await page.getByRole('button', { name: 'Deutsch' }).click()
     await page.getByRole('heading', { name: 'Code eingeben' }).waitFor()
-    expect(world.house.gateway.messages).toHaveLength(sent)
+    expect(world.house.codeTexts()).toHaveLength(sent)
     await page.getByRole('textbox', { name: '6-stelliger Code' }).fill(code)
     await page.getByRole('button', { name: 'Weiter' }).click()
     expect((await visit.arrival()).get('code')).toBeTruthy()

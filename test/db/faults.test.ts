@@ -137,7 +137,7 @@ describe('a connection lost at any statement', () => {
   /** What a person does who sees the page that is due, and knows the way back to the app. */
   async function goOn(flow: Flow): Promise<string> {
     const { house } = weak
-    const texts = house.gateway.messages.length
+    const texts = house.codeTexts().length
     let answer = flow.path ? await flow.page() : await flow.begin()
     for (let i = 0; i < 10; i++) {
       const { location, html, status } = answer
@@ -149,7 +149,7 @@ describe('a connection lost at any statement', () => {
       else if (location) answer = await flow.request(location)
       else if (html.includes('current-password')) answer = await flow.password('alex')
       else if (html.includes('one-time-code')) {
-        if (status === 400 && house.gateway.messages.length === texts) {
+        if (status === 400 && house.codeTexts().length === texts) {
           house.moveClock(31)
           answer = await flow.step('resend')
         } else answer = await flow.code(house.lastCode())

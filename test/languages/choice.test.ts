@@ -106,11 +106,11 @@ describe('the switch', () => {
   test('keeps a sign-in where it was, and sends nothing (input 72)', async () => {
     const flow = createFlow(house)
     await flow.toCode('alex')
-    const sent = house.gateway.messages.length
+    const sent = house.codeTexts().length
     const code = house.lastCode()
     await change(flow, 'de')
     expect((await flow.page()).html).toContain('>Code eingeben<')
-    expect(house.gateway.messages).toHaveLength(sent)
+    expect(house.codeTexts()).toHaveLength(sent)
     expect((await flow.code(code)).location).toContain('/auth/')
   })
 
