@@ -21,6 +21,9 @@ export const PASSWORD = 'correct horse battery'
 export const PHONES = ['+46701234567', '+46701234568', '+46701234569', '+46701234570'] as const
 export const REDIRECT_URI = 'https://rp.example/cb'
 
+/** What an instance asks its database from time to time, whether or not anybody signs in. */
+const BACKGROUND = /^\s*update notice set\s+tries/
+
 export type House = Awaited<ReturnType<typeof startHouse>>
 
 /** What two instances of one provider share. */
@@ -82,7 +85,7 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
     clock,
     ...(languages && { languages }),
     log: createLog('trace', false, { write: (line) => void logged.push(line) }),
-    onStatement: (statement) => void statements.push(statement),
+    onStatement: (statement) => void (BACKGROUND.test(statement) || statements.push(statement)),
   })
   await server.ready
   const rooms: Rooms = await createRooms(database.db, clock, config, complete)
@@ -98,7 +101,7 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
     db: database.db,
     rooms,
     gateway,
-    /** every SQL statement the server sent */
+    /** every SQL statement the server sent for a request */
     statements,
     /** every line the server logged */
     logged,
