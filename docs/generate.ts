@@ -29,14 +29,22 @@ In development both are made at the first start and kept in \`DATA_DIR/developme
 
 /** The page `docs/configuration.md`, as the variables' schema and documentation say it. */
 export function configurationPage(): string {
-  const rows = [...documentation].map(([name, { meaning, example, otherwise, secret }]) => [
+  const rows = Object.keys(variables.shape).map(row)
+  const table = [['Variable', 'Default', 'Meaning', 'Example'], Array(4).fill('---'), ...rows]
+  return `${ABOVE}\n${table.map(line).join('\n')}\n${BELOW}`
+}
+
+/** In the order of the schema, where what is general comes before the gateways. */
+function row(name: string): string[] {
+  const doc = documentation.get(name)
+  if (!doc) throw new Error(`${name} is in the schema but not documented`)
+  const { meaning, example, otherwise, secret } = doc
+  return [
     `\`${name}\`${secret ? ' 🔒' : ''}`,
     otherwise ?? defaultOf(name),
     meaning,
     asCode(example),
-  ])
-  const table = [['Variable', 'Default', 'Meaning', 'Example'], Array(4).fill('---'), ...rows]
-  return `${ABOVE}\n${table.map(line).join('\n')}\n${BELOW}`
+  ]
 }
 
 function defaultOf(name: string): string {

@@ -3,11 +3,13 @@ import type { CompleteSecrets } from './config/development-keys.ts'
 import type { Clock } from './db/clock.ts'
 import type { Languages } from './languages/languages.ts'
 import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
 
 export interface AppOptions {
   config: Config
   secrets: CompleteSecrets
   log: Log
+  metrics: Metrics
   /** tests move it */
   clock?: Clock
   /** tests bring their own; all that there are files for by default */

@@ -30,6 +30,7 @@ import { createPages } from './web/pages.ts'
 import { createProviderPages } from './web/provider-pages.ts'
 import { createRoutes } from './web/routes.ts'
 import { createTrustedBrowserCookie } from './web/trusted-browser.ts'
+import { addWebhooks } from './web/webhooks.ts'
 
 export interface App {
   handle: RequestListener
@@ -75,6 +76,7 @@ async function assemble(
     config,
     secrets,
     log,
+    metrics,
     languages: known,
     clock = databaseClock,
   }: AppOptions & { languages: Languages },
@@ -94,6 +96,7 @@ async function assemble(
     config,
     secrets,
     log,
+    metrics,
     db,
     clock,
     languages: known,
@@ -142,6 +145,8 @@ async function assemble(
     config,
     secrets,
     log,
+    metrics,
+    languages: known,
     db,
     clock,
     rooms,
@@ -165,6 +170,7 @@ async function assemble(
     },
   })
   for (const add of hosted.sections) add(routes)
+  addWebhooks(routes, delivery.reports, config.issuer)
   if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 
   provider.use(createFailure({ pages, log }))
@@ -176,10 +182,12 @@ async function assemble(
   provider.use(createClientThrottle({ provider, throttle, units, fingerprint }))
   provider.use(routes.routes())
 
-  const swept = [records, hosted.challenges, throttle, delivery.messenger, delivery.notices]
+  const { messenger, notices, reports } = delivery
+  const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
   const { audit, links, sendStates } = rooms
   const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
   delivery.notices.start()
+  delivery.watch.start(hosted.challenges.reroute)
   return {
     handle: provider.callback(),
     async close() {

@@ -6,11 +6,15 @@ import { createOutbox } from './messaging/gateways/outbox.ts'
 import { createMailer, MAIL_TIMEOUT_MS } from './messaging/mailer.ts'
 import { createMessenger } from './messaging/messenger.ts'
 import { createNoticeDelivery } from './messaging/notice-delivery.ts'
-import { createGateways } from './messaging/registry.ts'
+import { createOrders, namesOf } from './messaging/orders.ts'
+import { createGateway } from './messaging/registry.ts'
+import { createReports } from './messaging/reports.ts'
+import { createSenders } from './messaging/senders.ts'
+import { createWatch } from './messaging/watch.ts'
 import type { Rooms } from './rooms.ts'
 import { createNoticeGrants } from './second-factor/notice-grants.ts'
 
-interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | 'metrics'> {
   db: Db
   clock: Clock
   languages: Languages
@@ -23,6 +27,7 @@ export function createDelivery({
   config,
   secrets,
   log,
+  metrics,
   db,
   clock,
   languages,
@@ -30,12 +35,23 @@ export function createDelivery({
   fingerprint,
 }: Dependencies) {
   const outbox = createOutbox()
-  const gateways = createGateways(
-    { gateways: config.sms.gateways, textbee: config.textbee },
-    secrets,
-    outbox,
-  )
-  const messenger = createMessenger({ db, clock, log, gateways })
+  const { sms } = config
+  const named = { texts: sms.gateways, routes: sms.routes, calls: sms.voiceGateways }
+  const entries = namesOf(named).map((name) => createGateway(name, secrets.gateways, outbox))
+  const orders = createOrders(named, entries)
+  const parts = { db, clock, orders, metrics, log }
+  const messenger = createMessenger({
+    ...parts,
+    senders: createSenders({
+      chosen: sms.sender,
+      brandName: config.brand.name,
+      numericCountries: sms.numericCountries,
+    }),
+    reportUrl: (gateway) => `${config.issuer}/webhooks/gateways/${gateway}`,
+    deliveryWaitSeconds: sms.deliveryWaitSeconds,
+  })
+  const reports = createReports(parts)
+  const watch = createWatch({ ...parts, reports, waitSeconds: sms.deliveryWaitSeconds })
   const mailer = createMailer({
     settings: {
       smtpUrl: secrets.smtpUrl,
@@ -67,14 +83,16 @@ export function createDelivery({
   return {
     messenger,
     notices,
+    reports,
+    watch,
     /** the simulated phone; undefined where nothing is simulated */
-    outbox:
-      config.sms.gateways.includes('outbox') || config.mail.by === 'outbox' ? outbox : undefined,
+    outbox: namesOf(named).includes('outbox') || config.mail.by === 'outbox' ? outbox : undefined,
 
     /** Finishes what is being sent. */
     async close(): Promise<void> {
       notices.stop()
-      await notices.idle()
+      watch.stop()
+      await Promise.all([notices.idle(), watch.idle()])
       await messenger.idle()
       mailer.close()
     },

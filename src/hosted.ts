@@ -3,12 +3,14 @@ import type Provider from 'oidc-provider'
 import type { AppOptions } from './app-options.ts'
 import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
+import type { Languages } from './languages/languages.ts'
 import type { Messenger } from './messaging/messenger.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { createChallenges } from './second-factor/challenges.ts'
 import { createGuesses } from './second-factor/guesses.ts'
 import { createSendGrants } from './second-factor/send-grants.ts'
+import { createSimSwap } from './second-factor/sim-swap.ts'
 import { createAccountSection } from './web/account/section.ts'
 import type { BrowserCookie } from './web/browser-cookie.ts'
 import { createChallengeSteps } from './web/challenge.ts'
@@ -27,7 +29,8 @@ import { createSteps } from './web/steps.ts'
 import type { TrustedBrowserCookie } from './web/trusted-browser.ts'
 import { createVisitors } from './web/visitor.ts'
 
-interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | 'metrics'> {
+  languages: Languages
   db: Db
   clock: Clock
   rooms: Rooms
@@ -42,7 +45,7 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
 /** The hosted pages, put together: those of a sign-in by their steps, and the sections beside it. */
 export function createHosted(deps: Dependencies) {
   const { config, secrets, log, db, clock, rooms, provider, units, pages } = deps
-  const { messenger, trustedCookie, browsers } = deps
+  const { messenger, trustedCookie, browsers, metrics, languages } = deps
   const { hostname } = new URL(config.issuer)
   const grants = createSendGrants(clock, config.sms.limits)
   const rules = {
@@ -51,7 +54,11 @@ export function createHosted(deps: Dependencies) {
     allowedCountries: config.sms.allowedCountries,
     sharing: config.phoneSharing,
   }
-  const parts = { ...rooms, db, clock, log, rules, grants, messenger }
+  const simSwap = createSimSwap(
+    config.simSwap && { ...config.simSwap, token: secrets.simSwapToken },
+    log,
+  )
+  const parts = { ...rooms, db, clock, log, metrics, languages, rules, grants, messenger, simSwap }
   const challenges = createChallenges({ ...parts, brand: config.brand.name, host: hostname })
   const guesses = createGuesses(parts)
 
@@ -75,8 +82,20 @@ export function createHosted(deps: Dependencies) {
     host: hostname,
     rememberDays: config.trustedDeviceDays,
     forgottenUrl: forgotten.url,
+    metrics,
   })
-  const door = { ...rooms, challenges, guesses, signIn, visitors, steps, pages, trustedCookie }
+  const door = {
+    ...rooms,
+    metrics,
+    challenges,
+    guesses,
+    signIn,
+    visitors,
+    steps,
+    pages,
+    trustedCookie,
+    knownBrowsers,
+  }
   const consent = createConsent({ ...door, provider })
   const enrolment = createEnrolment({
     ...door,
@@ -101,7 +120,6 @@ export function createHosted(deps: Dependencies) {
       units,
       forms,
       browsers,
-      knownBrowsers,
       codeLength: config.otp.length,
       allowedCountries: config.sms.allowedCountries,
       brandName: config.brand.name,
@@ -113,10 +131,11 @@ export function createHosted(deps: Dependencies) {
     challenges,
     show: interaction.show,
     steps: {
-      login: createLogin({ ...door, secondDoor, knownBrowsers }),
+      login: createLogin({ ...door, secondDoor }),
       'step-up': secondDoor.stepUp,
       code: code.verify,
       resend: code.resend,
+      call: code.call,
       phone: code.otherPhone,
       app: code.app,
       'backup-code': code.verifyBackupCode,
@@ -132,6 +151,8 @@ export function createHosted(deps: Dependencies) {
     },
     sections,
     /** resolves when nothing goes on behind an answer any more */
-    idle: forgotten.idle,
+    async idle(): Promise<void> {
+      await Promise.all([forgotten.idle(), challenges.idle()])
+    },
   }
 }

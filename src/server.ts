@@ -4,7 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { type App, createApp } from './app.ts'
 import type { AppOptions } from './app-options.ts'
 import { isPassing } from './db/faults.ts'
+import { createMetrics } from './metrics.ts'
 import { pinRequest } from './web/front.ts'
+import { createMetricsListener } from './web/metrics.ts'
 
 export interface RunningServer {
   /** where it listens */
@@ -21,8 +23,11 @@ const RETRY_MS = 1000
  * Listens at once and answers 503 until the database can be reached, then serves. A database that is away
  * at start is waited for; any other fault of the start ends `ready` with an error.
  */
-export async function startServer(options: AppOptions): Promise<RunningServer> {
+export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise<RunningServer> {
   const { config, log } = options
+  const metrics = createMetrics()
+  const ownPort = config.metricsPort !== undefined
+  const tellMetrics = createMetricsListener(metrics, !ownPort)
   const issuer = new URL(config.issuer)
   let app: App | undefined
   let stopping = false
@@ -38,17 +43,21 @@ export async function startServer(options: AppOptions): Promise<RunningServer> {
       maxHeaderSize: 16_384,
     },
     (request, response) => {
+      if (request.url === '/metrics' && !ownPort) return tellMetrics(request, response)
       pinRequest(request, issuer, config.trustedProxies)
       const handle: RequestListener = app?.handle ?? notYet
       handle(request, response)
     },
   )
   await listen(server, config.port, config.host)
+  const metricsServer = ownPort ? createServer(tellMetrics) : undefined
+  if (metricsServer && config.metricsPort)
+    await listen(metricsServer, config.metricsPort, config.host)
 
   async function open(): Promise<void> {
     while (!stopping) {
       try {
-        app = await createApp(options)
+        app = await createApp({ ...options, metrics })
         return
       } catch (error) {
         if (!isPassing(error)) throw error
@@ -65,6 +74,8 @@ export async function startServer(options: AppOptions): Promise<RunningServer> {
     ready,
     async stop() {
       stopping = true
+      metricsServer?.close()
+      metricsServer?.closeAllConnections()
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeIdleConnections()
       const forced = setTimeout(() => server.closeAllConnections(), GRACE_MS).unref()

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtempSync, readFileSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -7,6 +7,9 @@ import { parseEnv, promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { ConfigError, readConfig } from '../src/config/config.ts'
 import { completeSecrets } from '../src/config/development-keys.ts'
+import type { GatewayName } from '../src/config/gateway-rules.ts'
+import { createOutbox } from '../src/messaging/gateways/outbox.ts'
+import { createGateway } from '../src/messaging/registry.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const key = () => randomBytes(32).toString('base64')
@@ -90,6 +93,7 @@ describe('configuration', () => {
     [{ TEXTBEE_BASE_URL: 'http://textbee.example.com/api' }, 'TEXTBEE_BASE_URL'],
     [{ TEXTBEE_DEVICE_ID: '../x' }, 'TEXTBEE_DEVICE_ID'],
     [{ TEXTBEE_API_KEY: '' }, 'TEXTBEE_API_KEY'],
+    [{ SMS_GATEWAYS: ' , ' }, 'SMS_GATEWAYS'],
     [{ OTP_LENGTH: '5' }, 'OTP_LENGTH'],
     [{ TRUST_PROXY: 'true' }, 'TRUST_PROXY'],
     [{ BRAND_COLOR: 'red' }, 'BRAND_COLOR'],
@@ -130,6 +134,240 @@ describe('configuration', () => {
     await expect(run).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^The configuration has faults:\n( {2}[A-Z_]+ .+\n)+$/),
+    })
+  })
+})
+
+/** Values that every gateway would start with. */
+const CREDENTIALS = {
+  TEXTBEE_API_KEY: 'k',
+  TEXTBEE_DEVICE_ID: '665f0c0e1f4b2a0012ab0001',
+  MESSAGEBIRD_ACCESS_KEY: 'live_secret',
+  MESSAGEBIRD_NUMBER: '+4512345678',
+  BIRD_API_KEY: 'bk_eu1_secret',
+  SMSTOOLS_CLIENT_ID: 'id',
+  SMSTOOLS_CLIENT_SECRET: 'smstools-secret',
+  TELNYX_API_KEY: 'KEYsecret',
+  TELNYX_MESSAGING_PROFILE_ID: '40017d1c-7b0e-4f5e-9d3a-0c1d2e3f4a5b',
+  TELNYX_ACCOUNT_SID: 'sid',
+  TELNYX_TEXML_APPLICATION_ID: '2137',
+  TELNYX_VERIFY_PROFILE_ID: '49000',
+  TELNYX_NUMBER: '+4512345678',
+  GATEWAYAPI_TOKEN: 'gatewayapi-secret',
+  TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,
+  TWILIO_AUTH_TOKEN: 'twilio-secret',
+  TWILIO_NUMBER: '+4512345678',
+  VONAGE_API_KEY: 'a1b2c3d4',
+  VONAGE_API_SECRET: 'vonage-secret',
+  VONAGE_APPLICATION_ID: 'aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab',
+  VONAGE_PRIVATE_KEY: generateKeyPairSync('rsa', { modulusLength: 2048 })
+    .privateKey.export({ type: 'pkcs8', format: 'pem' })
+    .toString()
+    .replaceAll('\n', '\\n'),
+  VONAGE_NUMBER: '+4512345678',
+  HTTP_SMS_URL: 'https://sms.example.com/send',
+  HTTP_SMS_SECRET: 'whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQ=',
+}
+const TEXTING = 'textbee,messagebird,bird,smstools,telnyx,gatewayapi,twilio,vonage,http'
+const CALLING = 'messagebird,smstools,telnyx,twilio,vonage'
+
+describe('gateways', () => {
+  const { TEXTBEE_API_KEY: _, TEXTBEE_DEVICE_ID: __, ...BARE } = PRODUCTION
+  const full = { ...BARE, ...CREDENTIALS }
+
+  test('start with all they need, each with its own settings, none of which may be printed', () => {
+    const env = { ...full, SMS_GATEWAYS: TEXTING, VOICE_GATEWAYS: CALLING }
+    const { config, secrets } = readConfig(env)
+    expect(config.sms.gateways.join()).toBe(TEXTING)
+    expect(config.sms.voiceGateways.join()).toBe(CALLING)
+    for (const name of TEXTING.split(','))
+      expect(
+        createGateway(name as GatewayName, secrets.gateways, createOutbox()).gateway.name,
+      ).toBe(name)
+    expect(secrets.gateways.bird).toMatchObject({ baseUrl: 'https://eu1.platform.bird.com' })
+    const printed = JSON.stringify(config)
+    for (const [variable, value] of Object.entries(CREDENTIALS))
+      if (/KEY|TOKEN|SECRET/.test(variable) && value.length > 1)
+        expect(printed).not.toContain(value)
+  })
+
+  test('that lack something are told all of it at once', () => {
+    const missing = faults({ ...BARE, SMS_GATEWAYS: TEXTING, VOICE_GATEWAYS: CALLING })
+    const needed = Object.keys(CREDENTIALS).filter((name) => name !== 'TELNYX_VERIFY_PROFILE_ID')
+    expect(Object.keys(missing).sort()).toEqual(needed.sort())
+    for (const problem of Object.values(missing)) expect(problem).toMatch(/^is missing: /)
+    expect(missing.VONAGE_API_KEY).toBe('is missing: SMS_GATEWAYS names vonage')
+    expect(missing.VONAGE_NUMBER).toBe('is missing: VOICE_GATEWAYS names vonage')
+    // One that is named for texts alone needs nothing to call with.
+    const texts = faults({ ...BARE, SMS_GATEWAYS: 'vonage,twilio,telnyx,messagebird' })
+    expect(
+      Object.keys(texts).filter((name) => /NUMBER|APPLICATION|PRIVATE|SID/.test(name)),
+    ).toEqual(['TWILIO_ACCOUNT_SID'])
+    // Nor does one that is named nowhere need anything.
+    expect(faults({ ...BARE, SMS_GATEWAYS: 'bird', BIRD_API_KEY: 'bk_eu1_x' })).toEqual({})
+  })
+
+  test.each<[string, string, Record<string, string>]>([
+    ['messagebird-verify', 'MESSAGEBIRD_ACCESS_KEY', {}],
+    ['telnyx-verify', 'TELNYX_API_KEY', { TELNYX_VERIFY_PROFILE_ID: '1' }],
+    ['telnyx-verify', 'TELNYX_VERIFY_PROFILE_ID', { TELNYX_API_KEY: 'k' }],
+    ['gatewayapi', 'GATEWAYAPI_TOKEN', {}],
+    ['gatewayapi', 'GATEWAYAPI_SECRET', { GATEWAYAPI_KEY: 'k' }],
+    ['gatewayapi', 'GATEWAYAPI_KEY', { GATEWAYAPI_SECRET: 's' }],
+    [
+      'gatewayapi',
+      'GATEWAYAPI_TOKEN',
+      { GATEWAYAPI_API: 'messaging', GATEWAYAPI_KEY: 'k', GATEWAYAPI_SECRET: 's' },
+    ],
+    [
+      'twilio',
+      'TWILIO_API_SECRET',
+      {
+        TWILIO_ACCOUNT_SID: `AC${'0'.repeat(32)}`,
+        TWILIO_AUTH_TOKEN: 't',
+        TWILIO_API_KEY: `SK${'0'.repeat(32)}`,
+      },
+    ],
+  ])('%s needs %s', (gateway, variable, given) => {
+    expect(Object.keys(faults({ ...BARE, SMS_GATEWAYS: gateway, ...given }))).toEqual([variable])
+  })
+
+  test('gatewayapi takes key and secret in place of a token', () => {
+    const { secrets } = readConfig({
+      ...BARE,
+      SMS_GATEWAYS: 'gatewayapi',
+      GATEWAYAPI_KEY: 'k',
+      GATEWAYAPI_SECRET: 's',
+    })
+    expect(secrets.gateways.gatewayapi).toMatchObject({ consumer: { key: 'k', secret: 's' } })
+  })
+
+  test('that make codes stand alone, and call where they text', () => {
+    const alone = { SMS_GATEWAYS: 'telnyx-verify' }
+    const wrong: Array<[Record<string, string>, string, RegExp]> = [
+      [
+        { SMS_GATEWAYS: 'telnyx-verify,telnyx' },
+        'SMS_GATEWAYS',
+        /names telnyx-verify beside others/,
+      ],
+      [{ SMS_GATEWAYS: 'telnyx,messagebird-verify' }, 'SMS_GATEWAYS', /beside others/],
+      [{ SMS_GATEWAYS: 'telnyx-verify,messagebird-verify' }, 'SMS_GATEWAYS', /beside others/],
+      [
+        { SMS_GATEWAYS: 'telnyx', SMS_ROUTES: 'US=twilio,telnyx-verify' },
+        'SMS_ROUTES',
+        /beside others/,
+      ],
+      [
+        { ...alone, VOICE_GATEWAYS: 'telnyx-verify,messagebird-verify' },
+        'VOICE_GATEWAYS',
+        /beside others/,
+      ],
+      [{ ...alone, VOICE_GATEWAYS: 'telnyx' }, 'VOICE_GATEWAYS', /another code/],
+      [{ ...alone, VOICE_GATEWAYS: 'messagebird-verify' }, 'VOICE_GATEWAYS', /another code/],
+      [
+        { SMS_GATEWAYS: 'telnyx', VOICE_GATEWAYS: 'telnyx-verify' },
+        'VOICE_GATEWAYS',
+        /another code/,
+      ],
+      [
+        { ...alone, SMS_ROUTES: 'US=twilio', VOICE_GATEWAYS: 'telnyx-verify' },
+        'VOICE_GATEWAYS',
+        /another code/,
+      ],
+    ]
+    for (const [env, variable, problem] of wrong)
+      expect(faults({ ...full, ...env })).toEqual({ [variable]: expect.stringMatching(problem) })
+    for (const env of [
+      alone,
+      { ...alone, VOICE_GATEWAYS: 'telnyx-verify' },
+      { ...alone, SMS_ROUTES: 'US=twilio,telnyx;DK=messagebird-verify' },
+    ])
+      expect(faults({ ...full, ...env })).toEqual({})
+  })
+
+  test.each<[Record<string, string>, string, RegExp]>([
+    [{ VOICE_GATEWAYS: 'textbee' }, 'VOICE_GATEWAYS', /can’t call/],
+    [{ VOICE_GATEWAYS: 'telnyx,pigeon' }, 'VOICE_GATEWAYS', /unknown gateway, "pigeon"/],
+    [{ VOICE_GATEWAYS: 'telnyx,telnyx' }, 'VOICE_GATEWAYS', /twice/],
+    [{ VOICE_GATEWAYS: 'outbox' }, 'VOICE_GATEWAYS', /must not name outbox in production/],
+    [{ SMS_ROUTES: 'DK=outbox' }, 'SMS_ROUTES', /must not name outbox in production/],
+    [{ SMS_ROUTES: 'DK=pigeon' }, 'SMS_ROUTES', /unknown gateway, "pigeon"/],
+    [{ SMS_ROUTES: 'DK=toString' }, 'SMS_ROUTES', /unknown gateway/],
+    [{ SMS_ROUTES: 'DK=telnyx,twilio,telnyx' }, 'SMS_ROUTES', /twice/],
+    [{ SMS_ROUTES: 'telnyx' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: 'DK=' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: ';' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: '=telnyx' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: 'dk=telnyx' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: 'XX=telnyx' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: 'DK=telnyx=twilio' }, 'SMS_ROUTES', /must be like/],
+    [{ SMS_ROUTES: 'DK=telnyx;DK=twilio' }, 'SMS_ROUTES', /each country once/],
+    [{ SMS_SENDER: 'Twelve signs' }, 'SMS_SENDER', /at most 11/],
+    [{ SMS_SENDER: 'Ärger' }, 'SMS_SENDER', /at most 11/],
+    [{ SMS_SENDER: '+0123456789' }, 'SMS_SENDER', /must be a number/],
+    [{ SMS_SENDER: '+45 12 34 56' }, 'SMS_SENDER', /must be a number/],
+    [{ SMS_SENDER: '12' }, 'SMS_SENDER', /short code/],
+    [{ SMS_SENDER: '123456789' }, 'SMS_SENDER', /short code/],
+    [{ TWILIO_SENDER: 'Shop!' }, 'TWILIO_SENDER', /at most 11/],
+    [{ VONAGE_NUMBER: '4512345678' }, 'VONAGE_NUMBER', /must be a number/],
+    [{ TELNYX_NUMBER: 'Example' }, 'TELNYX_NUMBER', /must be a number/],
+    [{ SMS_NUMERIC_COUNTRIES: 'USA' }, 'SMS_NUMERIC_COUNTRIES', /ISO 3166/],
+    [{ SMS_DELIVERY_WAIT_SECONDS: '0' }, 'SMS_DELIVERY_WAIT_SECONDS', /from 1 to 300/],
+    [{ TELNYX_TIMEOUT_MS: '99' }, 'TELNYX_TIMEOUT_MS', /from 100 to/],
+    [{ TWILIO_ACCOUNT_SID: '../x' }, 'TWILIO_ACCOUNT_SID', /must be AC/],
+    [{ TELNYX_API_KEY: 'two words' }, 'TELNYX_API_KEY', /without spaces/],
+    [{ TELNYX_API_KEY: 'k\r\nX-Y: z' }, 'TELNYX_API_KEY', /without spaces/],
+    [{ TELNYX_ACCOUNT_SID: 'a/../b' }, 'TELNYX_ACCOUNT_SID', /must be an id/],
+    [{ TELNYX_PUBLIC_KEY: 'c2hvcnQ=' }, 'TELNYX_PUBLIC_KEY', /32 bytes/],
+    [{ BIRD_API_KEY: 'eu1_token' }, 'BIRD_API_KEY', /bk_REGION_TOKEN/],
+    [{ BIRD_API_KEY: 'bk_evil.example/_x' }, 'BIRD_API_KEY', /bk_REGION_TOKEN/],
+    [{ SMSTOOLS_WEBHOOK_PATH: 'guessable' }, 'SMSTOOLS_WEBHOOK_PATH', /random/],
+    [{ VONAGE_PRIVATE_KEY: 'pem' }, 'VONAGE_PRIVATE_KEY', /RSA/],
+    [{ VONAGE_BASE_URL: 'http://api.nexmo.com' }, 'VONAGE_BASE_URL', /https:/],
+    [{ HTTP_SMS_URL: 'http://sms.example.com' }, 'HTTP_SMS_URL', /https:/],
+    [{ GATEWAYAPI_API: 'soap' }, 'GATEWAYAPI_API', /rest or messaging/],
+  ])('refuse %j', (wrong, variable, problem) => {
+    const env = { ...full, SMS_GATEWAYS: TEXTING, ...wrong }
+    expect(faults(env)).toEqual({ [variable]: expect.stringMatching(problem) })
+  })
+
+  test.each([
+    ['SMS_SENDER', 'Example 11c'],
+    ['SMS_SENDER', 'A'],
+    ['SMS_SENDER', '+4512345678'],
+    ['SMS_SENDER', '12345'],
+    ['SMS_NUMERIC_COUNTRIES', '*'],
+    ['SMS_ROUTES', ' DK = telnyx , twilio ; US=vonage; '],
+    ['HTTP_SMS_URL', 'http://10.0.0.7:8080/sms'],
+    ['TEXTBEE_WEBHOOK_SECRET', 'old,new'],
+  ])('take %s=%s', (variable, value) => {
+    expect(faults({ ...full, SMS_GATEWAYS: TEXTING, [variable]: value })).toEqual({})
+  })
+
+  test('have routes and senders as they were given', () => {
+    const { config } = readConfig({
+      ...full,
+      SMS_GATEWAYS: 'telnyx',
+      SMS_ROUTES: 'DK=gatewayapi, telnyx;US=twilio',
+      SMS_SENDER: 'Example',
+    })
+    expect([...config.sms.routes]).toEqual([
+      ['DK', ['gatewayapi', 'telnyx']],
+      ['US', ['twilio']],
+    ])
+    expect(config.sms).toMatchObject({
+      gateways: ['telnyx'],
+      voiceGateways: [],
+      sender: 'Example',
+      numericCountries: new Set(['US', 'CA', 'PR']),
+      deliveryWaitSeconds: 20,
+    })
+  })
+
+  test('need what a route names', () => {
+    const { TWILIO_AUTH_TOKEN: _, ...rest } = full
+    expect(faults({ ...rest, SMS_GATEWAYS: 'telnyx', SMS_ROUTES: 'US=twilio' })).toEqual({
+      TWILIO_AUTH_TOKEN: 'is missing: SMS_ROUTES names twilio',
     })
   })
 })

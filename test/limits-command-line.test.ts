@@ -20,9 +20,12 @@ test('limits are listed, and a country’s pause is lifted once', { timeout: 90_
   await sql`
     insert into send_traffic (country, slot, sends, passes)
     values ('DK', floor(extract(epoch from now()) / 300), 60, 3)`.execute(db)
+  // What is unanswered, within the hour.
   await sql`
-    insert into send_pause (country, since, until, times, sends, passes)
-    values ('DK', now(), now() + interval '2 hours', 1, 60, 3)`.execute(db)
+    insert into send_limit (key, slot, slots)
+    values ('\\x06' || convert_to('DK', 'UTF8'), floor(extract(epoch from now()) / 300), ${[32, ...new Array(12).fill(0)]})`.execute(
+    db,
+  )
   expect(await place.json(['limits', 'list'])).toEqual({
     hour: { sends: 0, limit: 1000 },
     day: { sends: 0, limit: 10_000 },

@@ -28,6 +28,7 @@ const LIMITS = [
   ['phone-limit', { phoneHour: 3 }, { number: 'another' }],
   ['phone-day-limit', { phoneDay: 3 }, { number: 'another' }],
   ['address-limit', { addressHour: 3 }, { address: 'another' }],
+  ['prefix-unanswered', { prefixUnanswered: 3 }, { prefix: 'another' }],
   ['prefix-limit', { prefixHour: 3 }, { prefix: 'another' }],
   ['country-limit', { countryHour: 3 }, { country: 'DK' }],
   ['overall-limit', { globalHour: 3 }, undefined],
@@ -35,7 +36,7 @@ const LIMITS = [
 ] satisfies Array<[string, Partial<SendLimitRules>, Asked | undefined]>
 
 describe.each(LIMITS)('%s', (refusal, rules, elsewhere) => {
-  const day = refusal.includes('-day-')
+  const day = refusal.includes('-day-') || refusal === 'prefix-unanswered'
 
   test('takes as many as it says, and others beside them', async () => {
     expect(await sends.row(5, rules)).toEqual([null, null, null, refusal, refusal])
@@ -99,11 +100,8 @@ test('a refusal is recorded with its reason, and a grant isn’t (LOG-01)', asyn
 })
 
 test('a number without a fingerprint of its block is under the other limits only', async () => {
-  expect(await sends.row(3, { prefixHour: 1, globalHour: 2 }, { prefix: null })).toEqual([
-    null,
-    null,
-    'overall-limit',
-  ])
+  const rules = { prefixHour: 1, prefixUnanswered: 1, globalHour: 2 }
+  expect(await sends.row(3, rules, { prefix: null })).toEqual([null, null, 'overall-limit'])
 })
 
 describe('alerts', () => {
@@ -204,7 +202,7 @@ test('a send finds every row by an index', async () => {
   for (const fill of [
     sql`account (id, username, username_key) select 'many' || i, 'many' || i, 'many' || i`,
     sql`second_factor (account_id) select 'many' || i`,
-    sql`send_pause (country, since, until, times, sends, passes) select 'many' || i, ${past}, ${past}, 1, 50, 0`,
+    sql`send_day (country, day, passes) select 'many' || i, 1, 1`,
     sql`send_alert (name, until) select 'many' || i, ${past}`,
     sql`send_traffic (country, slot, sends, passes) select 'many' || i, 1, 1, 1`,
     sql`send_limit (key, slot, slots) select sha256(int4send(i)), 1, array_fill(1, array[13])`,

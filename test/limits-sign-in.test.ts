@@ -68,7 +68,7 @@ test('the budget of a day is one over all instances, and tells how far it is use
     return flow.password('alex')
   })
   await second.stop()
-  expect(house.gateway.messages).toHaveLength(6)
+  expect(house.codeTexts()).toHaveLength(6)
   expect(answers.filter(({ status }) => status === 303)).toHaveLength(6)
   expect(answers.filter(({ status }) => status === 503)).toHaveLength(10)
   expect((await events('alert.budget')).map(({ detail }) => detail)).toEqual([
@@ -79,23 +79,53 @@ test('the budget of a day is one over all instances, and tells how far it is use
   expect(await events('code.not-sent')).toHaveLength(10)
 })
 
-test('a country whose texts come to nothing is paused until someone lifts it (THR-17)', async () => {
-  await open()
-  await house.addAccount('elsewhere', '+4520123456')
-  await sql`
-    insert into send_traffic (country, slot, sends, passes)
-    values ('SE', floor(extract(epoch from now()) / 300) - 3, 50, 9)`.execute(house.db)
-  const answer = await ask()
+/** Someone new types in a number, to the answer to that. */
+async function enrol(username: string, number: string) {
+  await house.addAccount(username, null)
+  const flow = createFlow(house)
+  await flow.toCode(username)
+  return { flow, answer: await flow.step('enrol-phone', { number, country: '' }) }
+}
+
+test('a country whose texts to newcomers come to nothing is paused for them until someone lifts it (THR-17)', async () => {
+  await open({ SMS_LIMIT_PREFIX_UNANSWERED: '2' })
+  const statuses = []
+  for (let i = 0; i < 18; i++)
+    statuses.push((await enrol(`new${i}`, `+4670${i + 10}0000${i % 10}`)).answer.status)
+  expect(statuses).toEqual([...new Array(16).fill(303), 503, 503])
+  const { answer } = await enrol('later', '+46739999999')
   expect(answer.status).toBe(503)
   expect(answer.html).toContain('Texts to the country of your number are stopped for a while')
-  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(3600)
-  expect((await ask()).status).toBe(503)
-  expect(house.gateway.messages).toEqual([])
-  expect((await ask('elsewhere')).status).toBe(303)
+  const wait = Number(answer.headers.get('retry-after'))
+  expect(wait).toBeGreaterThan(3500)
+  expect(wait).toBeLessThanOrEqual(65 * 60)
+  expect((await enrol('elsewhere', '+4520123456')).answer.status).toBe(303)
+  // Whoever has a number already gets on, in any browser.
+  expect((await ask('alex')).status).toBe(303)
   expect(alerts()).toEqual([['warn', 'paused-SE']])
-  expect(await events('country.paused')).toHaveLength(1)
+  expect((await events('country.paused')).map(({ detail }) => detail)).toEqual([
+    { country: 'SE', seconds: expect.any(Number) },
+  ])
   expect(await house.rooms.sendStates.lift('SE')).toBe(true)
-  expect((await ask()).status).toBe(303)
+  expect((await enrol('after', '+46739999998')).answer.status).toBe(303)
+})
+
+test('a block whose texts to newcomers come to nothing gets no more of them, until one is answered (THR-14)', async () => {
+  await open({ SMS_LIMIT_PREFIX_UNANSWERED: '2' })
+  const first = await enrol('new0', '+46701239100')
+  const statuses = []
+  for (let i = 1; i < 4; i++)
+    statuses.push((await enrol(`new${i}`, `+4670123910${i}`)).answer.status)
+  expect(statuses).toEqual([303, 429, 429])
+  expect(alerts()).toEqual([['warn', 'prefix-SE']])
+  await first.flow.code(house.lastCode('+46701239100'))
+  statuses.length = 0
+  for (let i = 4; i < 7; i++)
+    statuses.push((await enrol(`new${i}`, `+4670123910${i}`)).answer.status)
+  expect(statuses).toEqual([303, 303, 429])
+  // A number of that block that an admin gave is no newcomer's.
+  await house.addAccount('given', '+46701239109')
+  expect((await ask('given')).status).toBe(303)
 })
 
 test('a right code is counted with the send it came of, and once', async () => {
@@ -122,7 +152,7 @@ test('an account whose codes nobody types must wait for more, and a right one en
   const wait = Number(early.headers.get('retry-after'))
   expect(wait).toBeGreaterThan(0)
   expect(wait).toBeLessThanOrEqual(60)
-  expect(house.gateway.messages).toHaveLength(3)
+  expect(house.codeTexts()).toHaveLength(3)
   house.moveClock(61)
   await createFlow(house).complete('alex')
   for (let i = 0; i < 3; i++) expect((await ask()).status).toBe(303)

@@ -138,7 +138,7 @@ describe('sends', () => {
     const statuses = []
     for (let i = 0; i < 8; i++) statuses.push((await ask(i % 2 ? 'twin' : 'alex')).status)
     expect(statuses).toEqual([303, 303, 303, 303, 303, 429, 429, 429])
-    expect(house.gateway.messages).toHaveLength(5)
+    expect(house.codeTexts()).toHaveLength(5)
   })
 
   test('are never more than the limit within any hour, however they are spread', async () => {

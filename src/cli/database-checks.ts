@@ -15,7 +15,8 @@ import { withDatabase } from './session.ts'
 const OLDEST = 15
 /** Beyond this, tokens begin to look as if they were issued in the future. */
 const CLOCK_WARNING_SECONDS = 5
-const CLOCK_FAILURE_SECONDS = 60
+/** Beyond this, gateways may refuse what we sign, and we what they sign. */
+const CLOCK_FAILURE_SECONDS = 30
 
 /**
  * Looks at the database without changing it.

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { type Config, ConfigError, readConfig, type Secrets } from '../config/config.ts'
@@ -8,13 +7,12 @@ import type { CompleteSecrets } from '../config/development-keys.ts'
 import { environment } from '../config/environment.ts'
 import { isLoopbackHost } from '../config/shapes.ts'
 import { createLog } from '../log.ts'
-import { createOutbox } from '../messaging/gateways/outbox.ts'
 import { requestJson } from '../messaging/http.ts'
 import { createMailer, MAIL_TIMEOUT_MS } from '../messaging/mailer.ts'
-import { createGateways, type GatewayEntry } from '../messaging/registry.ts'
 import { attempt, type Check, failed, ok, warning } from './checks.ts'
 import { checkDatabase } from './database-checks.ts'
 import { explain } from './explain.ts'
+import { checkGateways } from './gateway-checks.ts'
 import { type Outcome, perform } from './output.ts'
 import { readKeys } from './session.ts'
 
@@ -36,10 +34,12 @@ async function examine(): Promise<Check[]> {
   }
   const { config, secrets } = settings
   const keys = checkKeys(config, secrets)
+  const asked = attempt('issuer', () => checkIssuer(config))
+  const issuerAnswers = asked.then(({ status }) => status === 'ok')
   const [database, issuer, gateways, mail] = await Promise.all([
     checkDatabase(config, secrets, keys.complete),
-    attempt('issuer', () => checkIssuer(config)),
-    checkGateways(config, secrets),
+    asked,
+    checkGateways(config, secrets, issuerAnswers),
     attempt('mail', () => checkMail(config, secrets)),
   ])
   const configuration = ok('configuration', 'every variable is well-formed')
@@ -101,32 +101,6 @@ async function checkIssuer({ issuer }: Config): Promise<Check> {
     return warning('issuer', `${url} names another issuer: something else answers there`)
   }
   return ok('issuer', `${issuer} answers`)
-}
-
-async function checkGateways(config: Config, secrets: Secrets): Promise<Check[]> {
-  try {
-    const entries = createGateways(
-      { gateways: config.sms.gateways, textbee: config.textbee },
-      secrets,
-      createOutbox(),
-    )
-    return await Promise.all(
-      entries.map((entry) => {
-        const name = `gateway ${entry.gateway.name}`
-        return attempt(name, () => checkGateway(name, entry))
-      }),
-    )
-  } catch (error) {
-    return [failed('gateways', explain(error))]
-  }
-}
-
-async function checkGateway(name: string, { gateway, timeoutMs }: GatewayEntry): Promise<Check> {
-  const signal = AbortSignal.timeout(timeoutMs)
-  // A driver that overlooks its signal must not hold up the rest.
-  const late = pause(timeoutMs + 500, { ok: false, detail: 'no answer: time-out' }, { ref: false })
-  const { ok: works, detail } = await Promise.race([gateway.check(signal), late])
-  return works ? ok(name, detail) : failed(name, `${detail}. Check its variables`)
 }
 
 async function checkMail({ mail }: Config, { smtpUrl }: Secrets): Promise<Check> {

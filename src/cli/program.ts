@@ -4,6 +4,7 @@ import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
+import { addGatewayCommands } from './gateway.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
@@ -30,6 +31,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addClientCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
+  addGatewayCommands(program)
   addMigrate(program)
   addDoctor(program)
   return program

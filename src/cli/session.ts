@@ -4,6 +4,7 @@ import { type CompleteSecrets, completeSecrets } from '../config/development-key
 import { environment } from '../config/environment.ts'
 import { type OpenDatabase, openDatabase } from '../db/client.ts'
 import { databaseClock } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
 import { createLog } from '../log.ts'
 import { createRooms, type Rooms } from '../rooms.ts'
 
@@ -16,10 +17,21 @@ export type Session = Rooms & { config: Config }
 export async function inSession<T>(work: (session: Session) => Promise<T>): Promise<T> {
   const { config, secrets } = readConfig(environment())
   const complete = readKeys(config, secrets)
-  return withDatabase(config, secrets.databaseUrl, async (database) => {
+  return onDatabase(config, secrets, async (db) => {
+    const rooms = await createRooms(db, databaseClock, config, complete)
+    return work({ ...rooms, config })
+  })
+}
+
+/** Runs work that needs no keys, on a database brought up to date. */
+export async function onDatabase<T>(
+  config: Config,
+  { databaseUrl }: Pick<Secrets, 'databaseUrl'>,
+  work: (db: Db) => Promise<T>,
+): Promise<T> {
+  return withDatabase(config, databaseUrl, async (database) => {
     await database.migrate()
-    const rooms = await createRooms(database.db, databaseClock, config, complete)
-    return inCircumstances(CIRCUMSTANCES, () => work({ ...rooms, config }))
+    return inCircumstances(CIRCUMSTANCES, () => work(database.db))
   })
 }
 

@@ -1,3 +1,5 @@
+import { type GatewayName, gatewayFaults, isGatewayName } from './gateway-rules.ts'
+import { gatewaySettings } from './gateway-settings.ts'
 import { isInternalHost, isLoopbackHost } from './shapes.ts'
 import { documentation, type Variables, variables } from './variables.ts'
 
@@ -96,22 +98,7 @@ function crossCheck(v: Variables): Fault[] {
       faults.push({ variable: 'ISSUER', problem: 'must be https: in production' })
     }
   }
-  for (const name of v.SMS_GATEWAYS ?? []) {
-    if (name === 'outbox' && production) {
-      faults.push({
-        variable: 'SMS_GATEWAYS',
-        problem: 'must not name outbox in production: it sends nothing',
-      })
-    } else if (name === 'textbee') {
-      need('TEXTBEE_API_KEY', 'SMS_GATEWAYS names textbee')
-      need('TEXTBEE_DEVICE_ID', 'SMS_GATEWAYS names textbee')
-    } else if (name !== 'outbox') {
-      faults.push({
-        variable: 'SMS_GATEWAYS',
-        problem: `names an unknown gateway, ${JSON.stringify(name)}`,
-      })
-    }
-  }
+  faults.push(...gatewayFaults(v))
   if (v.SMTP_URL !== undefined) need('MAIL_FROM', 'SMTP_URL is set')
   if (
     v.COOKIE_KEYS?.some((key) =>
@@ -125,9 +112,6 @@ function crossCheck(v: Variables): Fault[] {
       variable: 'OTP_RESEND_SECONDS',
       problem: 'must be less than OTP_TTL_SECONDS, or no code could be sent again',
     })
-  }
-  if (v.SMS_GATEWAYS && new Set(v.SMS_GATEWAYS).size !== v.SMS_GATEWAYS.length) {
-    faults.push({ variable: 'SMS_GATEWAYS', problem: 'names a gateway twice' })
   }
   return faults
 }
@@ -168,25 +152,36 @@ function toConfig(v: Variables) {
         globalHour: v.SMS_LIMIT_GLOBAL_HOUR,
         phoneDay: v.SMS_LIMIT_PHONE_DAY,
         prefixHour: v.SMS_LIMIT_PREFIX_HOUR,
+        prefixUnanswered: v.SMS_LIMIT_PREFIX_UNANSWERED,
         countryHour: v.SMS_LIMIT_COUNTRY_HOUR,
         globalDay: v.SMS_LIMIT_GLOBAL_DAY,
         unanswered: v.SMS_LIMIT_UNANSWERED,
       },
-      gateways: v.SMS_GATEWAYS ?? ['outbox'],
+      gateways: named(v.SMS_GATEWAYS ?? ['outbox']),
+      /** another order for some countries, by ISO code */
+      routes: new Map(
+        [...(v.SMS_ROUTES ?? [])].map(([country, names]) => [country, named(names)] as const),
+      ),
+      voiceGateways: named(v.VOICE_GATEWAYS ?? []),
+      sender: v.SMS_SENDER,
+      numericCountries: v.SMS_NUMERIC_COUNTRIES,
+      deliveryWaitSeconds: v.SMS_DELIVERY_WAIT_SECONDS,
     },
+    simSwap: v.SIM_SWAP_URL
+      ? { url: v.SIM_SWAP_URL, hours: v.SIM_SWAP_HOURS, policy: v.SIM_SWAP_POLICY }
+      : undefined,
     mail: {
       by: mailsBy(v),
       from: v.MAIL_FROM,
       tls: tlsTowards(v.SMTP_URL),
     },
-    textbee: v.TEXTBEE_DEVICE_ID
-      ? {
-          baseUrl: v.TEXTBEE_BASE_URL,
-          deviceId: v.TEXTBEE_DEVICE_ID,
-          timeoutMs: v.TEXTBEE_TIMEOUT_MS,
-        }
-      : undefined,
+    metricsPort: v.METRICS_PORT,
   }
+}
+
+/** What was checked to be names of gateways. */
+function named(names: readonly string[]): readonly GatewayName[] {
+  return names.filter(isGatewayName)
 }
 
 /** Which way mails go, if any. */
@@ -207,7 +202,8 @@ function toSecrets(v: Variables) {
     databaseUrl: v.DATABASE_URL,
     encryptionKeys: v.ENCRYPTION_KEYS,
     cookieKeys: v.COOKIE_KEYS,
-    textbeeApiKey: v.TEXTBEE_API_KEY,
+    gateways: gatewaySettings(v),
+    simSwapToken: v.SIM_SWAP_TOKEN,
     smtpUrl: v.SMTP_URL,
   }
 }

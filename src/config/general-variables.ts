@@ -31,6 +31,11 @@ export const general = {
     example: '0.0.0.0',
     otherwise: '`127.0.0.1` in development, `0.0.0.0` in production',
   }),
+  METRICS_PORT: variable('METRICS_PORT', wholeNumber(1, 65_535).optional(), {
+    meaning: 'port that `/metrics` is served on, over all addresses of `HOST`',
+    example: '9464',
+    otherwise: 'none: `/metrics` of `PORT`, for requests from this machine alone',
+  }),
   DATABASE_URL: variable('DATABASE_URL', url('postgres:', 'postgresql:').optional(), {
     meaning: 'PostgreSQL 15 or later',
     example: 'postgres://user:password@db.example.com/sallyport',

@@ -1,6 +1,19 @@
 import { z } from 'zod'
 import { variable } from './documentation.ts'
-import { apiBase, countries, list, sender, smtpUrl, timeout, wholeNumber } from './shapes.ts'
+import {
+  apiBase,
+  countries,
+  list,
+  routes,
+  secretText,
+  sender,
+  smsSender,
+  smtpUrl,
+  wholeNumber,
+} from './shapes.ts'
+
+/** Canada, Puerto Rico and the United States carry no names. */
+const NAMELESS: ReadonlySet<string> = new Set(['US', 'CA', 'PR'])
 
 /** Texts and mails: who may be sent how many, and by whom. */
 export const messaging = {
@@ -21,6 +34,15 @@ export const messaging = {
     meaning: 'sends an hour to numbers that differ in their last four digits only',
     example: '30',
   }),
+  SMS_LIMIT_PREFIX_UNANSWERED: variable(
+    'SMS_LIMIT_PREFIX_UNANSWERED',
+    wholeNumber(1, 1_000_000).default(4),
+    {
+      meaning:
+        'sends to [newcomers](limits.md#strangers) whose numbers differ in their last four digits only, before any of their codes is typed; a country may have more',
+      example: '4',
+    },
+  ),
   SMS_LIMIT_UNANSWERED: variable('SMS_LIMIT_UNANSWERED', wholeNumber(1, 10_000).default(5), {
     meaning:
       'sends to one account in a row without a right code; for more it must wait, longer each time',
@@ -67,33 +89,60 @@ export const messaging = {
     otherwise: 'none, required with `SMTP_URL`',
   }),
   SMS_GATEWAYS: variable('SMS_GATEWAYS', list.optional(), {
-    meaning: 'gateways, tried in this order: `outbox` (development), `textbee`',
-    example: 'textbee',
+    meaning: 'gateways, tried in this order ([which there are](gateways.md))',
+    example: 'gatewayapi,telnyx',
     otherwise: '`outbox` in development, required in production',
   }),
-  TEXTBEE_API_KEY: variable('TEXTBEE_API_KEY', z.string().min(1).optional(), {
-    meaning: 'key from the textbee dashboard',
-    example: '7a1b…',
-    secret: true,
+  SMS_ROUTES: variable('SMS_ROUTES', routes.optional(), {
+    meaning: 'another order for some countries',
+    example: 'DK=gatewayapi,telnyx;US=twilio',
+    otherwise: 'none: every country by `SMS_GATEWAYS`',
   }),
-  TEXTBEE_DEVICE_ID: variable(
-    'TEXTBEE_DEVICE_ID',
-    z
-      .string()
-      .regex(/^[\w-]{1,64}$/, 'must be the id shown in the textbee dashboard')
-      .optional(),
-    { meaning: 'the phone that sends', example: '665f0c0e1f4b2a0012ab0001' },
-  ),
-  TEXTBEE_BASE_URL: variable(
-    'TEXTBEE_BASE_URL',
-    apiBase.default('https://api.textbee.dev/api/v1'),
+  VOICE_GATEWAYS: variable('VOICE_GATEWAYS', list.optional(), {
+    meaning: 'gateways that call with the code, tried in this order',
+    example: 'telnyx',
+    otherwise: 'none: nobody is called',
+  }),
+  SMS_SENDER: variable('SMS_SENDER', smsSender.optional(), {
+    meaning: 'who texts come from, at gateways that take a sender',
+    example: 'Example',
+    otherwise: '`BRAND_NAME` cut to 11 letters and digits',
+  }),
+  SMS_NUMERIC_COUNTRIES: variable('SMS_NUMERIC_COUNTRIES', countries.default(NAMELESS), {
+    meaning: 'ISO codes of countries where names as senders do not arrive, only numbers',
+    example: 'US,CA,PR',
+    otherwise: '`US,CA,PR`',
+  }),
+  SMS_DELIVERY_WAIT_SECONDS: variable(
+    'SMS_DELIVERY_WAIT_SECONDS',
+    wholeNumber(1, 300).default(20),
     {
-      meaning: 'for a textbee server of your own',
-      example: 'http://textbee:3001/api/v1',
+      meaning:
+        'how long an accepted text may stay undelivered before the next gateway is tried, where the first one reports deliveries',
+      example: '20',
     },
   ),
-  TEXTBEE_TIMEOUT_MS: variable('TEXTBEE_TIMEOUT_MS', timeout, {
-    meaning: 'how long one try may take',
-    example: '5000',
+  SIM_SWAP_URL: variable('SIM_SWAP_URL', apiBase.optional(), {
+    meaning: 'CAMARA SIM Swap check, asked before a code is sent ([more](sim-swap.md))',
+    example: 'https://sim-swap.example.com/sim-swap/v2/check',
+    otherwise: 'none: nothing is asked',
   }),
+  SIM_SWAP_TOKEN: variable('SIM_SWAP_TOKEN', secretText.optional(), {
+    meaning: 'bearer token for it',
+    example: '…',
+    secret: true,
+  }),
+  SIM_SWAP_HOURS: variable('SIM_SWAP_HOURS', wholeNumber(1, 2400).default(72), {
+    meaning: 'a SIM changed within so many hours is taken for swapped',
+    example: '72',
+  }),
+  SIM_SWAP_POLICY: variable(
+    'SIM_SWAP_POLICY',
+    z.enum(['refuse', 'alert'], 'must be refuse or alert').default('refuse'),
+    {
+      meaning:
+        'what a swap leads to: `refuse` asks for another factor, `alert` sends the code and records it',
+      example: 'refuse',
+    },
+  ),
 }

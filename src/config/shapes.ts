@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { z } from 'zod'
 import { asCountry } from '../phone-number.ts'
 
@@ -31,6 +32,28 @@ export const countries = list
   )
   .transform((codes): ReadonlySet<string> | '*' => (codes.join() === '*' ? '*' : new Set(codes)))
 
+/** `DK=a,b;US=c`: names in order, by country. */
+export const routes = z
+  .string()
+  .transform((text, context): ReadonlyMap<string, readonly string[]> => {
+    const entries = text
+      .split(';')
+      .filter((route) => route.trim())
+      .map((route) => {
+        const [country = '', names = '', ...more] = route.split('=').map((part) => part.trim())
+        return { country, names: list.parse(names), more }
+      })
+    const fine = entries.every(
+      ({ country, names, more }) => asCountry(country) && names.length > 0 && more.length === 0,
+    )
+    const distinct = new Set(entries.map(({ country }) => country)).size === entries.length
+    if (!fine || !distinct || entries.length === 0) {
+      context.addIssue('must be like DK=gatewayapi,telnyx;US=twilio, each country once')
+      return z.NEVER
+    }
+    return new Map(entries.map(({ country, names }) => [country, names]))
+  })
+
 export const keyList = list
   .transform((keys) => keys.map((key) => Buffer.from(key, 'base64')))
   .refine(
@@ -50,10 +73,11 @@ function isStrongKey(key: Buffer): boolean {
 export const apiBase = z.string().refine((text) => {
   const parsed = URL.parse(text)
   if (!parsed) return false
+  if (parsed.username || parsed.password || parsed.hash) return false
   return (
     parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isInternalHost(parsed.hostname))
   )
-}, 'must be an https: URL (http: only for loopback and private hosts)')
+}, 'must be an https: URL (http: only for loopback and private hosts), without a user or a fragment')
 
 /** Loopback, private addresses and bare names: places a self-hosted gateway lives without TLS. */
 export function isInternalHost(host: string): boolean {
@@ -81,7 +105,7 @@ export const issuer = url('https:', 'http:')
   }, 'must have no path, query, fragment or user')
   .transform((text) => new URL(text).origin)
 
-export const timeout = wholeNumber(100, 60_000).default(5000)
+export const timeout = wholeNumber(100, 20_000).default(5000)
 
 /** Nothing but protocol, log-in, host and port: what else a URL can hold isn't read, so it isn't taken. */
 export const smtpUrl = url('smtp:', 'smtps:').refine((text) => {
@@ -112,3 +136,51 @@ export const sender = z
     ({ address }) => z.email().safeParse(address).success,
     'must be an address, or a name and an address like Example <login@example.com>',
   )
+
+/** A credential: whatever it is, it goes into headers and signatures, so it is one line without spaces around it. */
+export const secretText = z.string().regex(/^[!-~]{1,500}$/, 'must be printable, without spaces')
+
+/** Several of them are valid at a time while one takes over from another. */
+export const secretList = list.refine(
+  (secrets) => secrets.length > 0 && secrets.every((one) => /^[!-~]{1,500}$/.test(one)),
+  'must be printable, without spaces; several are parted by commas',
+)
+
+/** An id that stands in paths and forms. */
+export const idText = z.string().regex(/^[\w.-]{1,128}$/, 'must be an id of letters, digits and -')
+
+export const pathSecret = z
+  .string()
+  .regex(/^[\w-]{24,128}$/, 'must be at least 24 random letters and digits')
+
+/** Raw Ed25519 keys. */
+export const publicKeys = list.refine(
+  (keys) => keys.length > 0 && keys.every((key) => Buffer.from(key, 'base64').length === 32),
+  'must be base64 of 32 bytes, as the portal shows it',
+)
+
+/** In one line, since many places that hold variables take no more. */
+export const privateKey = z
+  .string()
+  .transform((text) => text.replaceAll('\\n', '\n').trim())
+  .refine((pem) => {
+    try {
+      return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+    } catch {
+      return false
+    }
+  }, 'must be an RSA private key in PEM, its line breaks written as \\n')
+
+/** What a text shows as its sender: a number, or at most 11 letters and digits (GSM 03.38). */
+export const smsSender = z
+  .string()
+  .trim()
+  .regex(
+    /^(\+[1-9]\d{6,14}|\d{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 ]{1,11})$/,
+    'must be a number like +4512345678, a short code, or at most 11 letters and digits',
+  )
+
+export const ownNumber = z
+  .string()
+  .trim()
+  .regex(/^\+[1-9]\d{6,14}$/, 'must be a number like +4512345678')

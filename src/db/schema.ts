@@ -1,7 +1,12 @@
 import type { Kysely } from 'kysely'
 import type { AccountTable, OneTimeLinkTable, SignInAttemptTable } from './tables/accounts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
-import type { MessageTable, NoticeTable } from './tables/messaging.ts'
+import type {
+  GatewayReportTable,
+  GatewayStateTable,
+  MessageTable,
+  NoticeTable,
+} from './tables/messaging.ts'
 import type { ClientTable, OidcRecordTable, SigningKeyTable } from './tables/oidc.ts'
 import type {
   AuthenticatorTable,
@@ -12,7 +17,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
-import type { SendAlertTable, SendPauseTable, SendTrafficTable } from './tables/traffic.ts'
+import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
 
@@ -45,11 +50,13 @@ export interface Database {
   /** second-factor */
   send_traffic: SendTrafficTable
   /** second-factor */
-  send_pause: SendPauseTable
+  send_day: SendDayTable
   /** second-factor */
   send_alert: SendAlertTable
   /** messaging */
   message: MessageTable
+  gateway_state: GatewayStateTable
+  gateway_report: GatewayReportTable
   /** messaging */
   notice: NoticeTable
   /** oidc */

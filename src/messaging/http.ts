@@ -1,11 +1,20 @@
+import { Agent, fetch, Request, type Response } from 'undici'
+
+/** A host that doesn't answer at all must cost less than a try may take (GWY-03). */
+const CONNECT_MS = 2000
+const agent = new Agent({ connect: { timeout: CONNECT_MS } })
+
 /** Longest answer worth reading; gateways answer in a few hundred bytes. */
 const MAX_BODY_BYTES = 64 * 1024
 
 export interface JsonRequest {
-  method: 'GET' | 'POST'
+  method: 'GET' | 'POST' | 'DELETE'
   url: string
   headers?: Record<string, string>
+  /** sent as JSON, or exactly as it is when a string */
   body?: unknown
+  /** sent as a form, in place of `body` */
+  form?: Readonly<Record<string, string>>
 }
 
 export type BodyFault = 'empty' | 'not-json' | 'too-large' | 'broken' | 'time-out'
@@ -13,7 +22,7 @@ export type BodyFault = 'empty' | 'not-json' | 'too-large' | 'broken' | 'time-ou
 /** What became of one request. No `detail` ever holds an address, a header or a body. */
 export type HttpResult =
   /** Status and headers arrived, and perhaps a readable body: `json` is undefined where `fault` is set. */
-  | { kind: 'answer'; status: number; json: unknown; fault?: BodyFault }
+  | { kind: 'answer'; status: number; json: unknown; fault?: BodyFault; retryAfterMs?: number }
   /** Nothing went out, and trying again later may help. */
   | { kind: 'unreachable'; detail: string }
   /** Nothing went out, and nothing will until the operator acts: unusable address or key, untrusted certificate. */
@@ -52,16 +61,30 @@ export async function requestJson(request: JsonRequest, signal: AbortSignal): Pr
   const prepared = prepare(request, signal)
   if (!prepared) return { kind: 'misconfigured', detail: 'unusable address or header' }
   try {
-    const response = await fetch(prepared)
-    return { kind: 'answer', status: response.status, ...(await readJson(response, signal)) }
+    const response = await fetch(prepared, { dispatcher: agent })
+    const retryAfterMs = retryAfterOf(response)
+    return {
+      kind: 'answer',
+      status: response.status,
+      ...(await readJson(response, signal)),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    }
   } catch (error) {
     return describeFailure(error, signal)
   }
 }
 
 /** Built apart from sending, since a malformed address or key throws here, with its value in the message. */
-function prepare({ method, url, headers, body }: JsonRequest, signal: AbortSignal): Request | null {
+function prepare(
+  { method, url, headers, body, form }: JsonRequest,
+  signal: AbortSignal,
+): Request | null {
   try {
+    const content = form
+      ? new URLSearchParams(form)
+      : typeof body === 'string' || body === undefined
+        ? body
+        : JSON.stringify(body)
     return new Request(url, {
       method,
       headers: {
@@ -69,13 +92,21 @@ function prepare({ method, url, headers, body }: JsonRequest, signal: AbortSigna
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(content === undefined ? {} : { body: content }),
       redirect: 'manual',
       signal,
     })
   } catch {
     return null
   }
+}
+
+/** Seconds or a date (RFC 9110 section 10.2.3). */
+function retryAfterOf({ headers }: Response): number | undefined {
+  const value = headers.get('retry-after')
+  if (value === null) return undefined
+  const ms = /^\d{1,6}$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }
 
 type Body = { json: unknown; fault?: BodyFault }
@@ -111,6 +142,9 @@ function describeFailure(error: unknown, signal: AbortSignal): HttpResult {
   const cause = error instanceof Error ? error.cause : undefined
   const code = codeOf(cause)
   if (UNTRUSTED.has(code)) return { kind: 'misconfigured', detail: code }
+  // One of those that no browser, and so no fetch, ever connects to.
+  if (cause instanceof Error && cause.message === 'bad port')
+    return { kind: 'misconfigured', detail: 'unusable port' }
   if (BEFORE_SENDING.has(code) || neverConnected(cause))
     return { kind: 'unreachable', detail: code }
   return { kind: 'lost', detail: code }

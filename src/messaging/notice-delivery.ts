@@ -115,12 +115,13 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
     const { country } = recipient
     const notAllowed = await countText(db, { number, country })
     if (notAllowed !== undefined) return { notAllowed }
-    const outcome = await messenger.send({
-      challengeId: null,
-      channel: 'sms',
+    const { outcome } = await messenger.send({
+      carries: null,
       to: number,
       country,
-      text: noticeText(kind, detail, context),
+      content: { channel: 'sms', text: noticeText(kind, detail, context) },
+      language: language.tag,
+      codeLength: null,
       expiresInSeconds: SMS_SECONDS,
     })
     // One that may have arrived is sent again: better told twice than not at all.

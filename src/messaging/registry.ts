@@ -1,58 +1,91 @@
 import type { Gateway } from './gateway.ts'
+import { type BirdSettings, createBird } from './gateways/bird.ts'
+import { createGatewayApi, type GatewayApiSettings } from './gateways/gatewayapi.ts'
+import { createHttp, type HttpSettings } from './gateways/http.ts'
+import { createMessagebird, type MessagebirdSettings } from './gateways/messagebird.ts'
+import { createMessagebirdVerify } from './gateways/messagebird-verify.ts'
 import type { Outbox } from './gateways/outbox.ts'
+import { createSmstools, type SmstoolsSettings } from './gateways/smstools.ts'
+import { createTelnyx, type TelnyxSettings } from './gateways/telnyx.ts'
+import { createTelnyxVerify } from './gateways/telnyx-verify.ts'
 import { createTextbee, type TextbeeSettings } from './gateways/textbee.ts'
+import { createTwilio, type TwilioSettings } from './gateways/twilio.ts'
+import { createVonage, type VonageSettings } from './gateways/vonage.ts'
 
-export const GATEWAY_NAMES = ['outbox', 'textbee'] as const
-
-export type GatewayName = (typeof GATEWAY_NAMES)[number]
-
-/** The part of the configuration that gateways are built from. */
-export interface GatewayConfig {
-  /** names, in the order they are tried */
-  gateways: readonly string[]
-  textbee?: Omit<TextbeeSettings, 'apiKey'> & { timeoutMs: number }
-}
-
-export interface GatewaySecrets {
-  textbeeApiKey?: string
-}
-
-/** A gateway as the messenger uses it. */
-export interface GatewayEntry {
-  gateway: Gateway
+/** What the core needs of a gateway's settings, beside what the driver itself takes. */
+interface Common {
   /** how long one try may take */
   timeoutMs: number
+  /** what texts come from, in place of the sender for all gateways */
+  sender?: string | undefined
+  /** `+E.164`: calls come from it, and texts to where names don't arrive */
+  number?: string | undefined
+}
+
+/** Nothing, where a gateway's credentials aren't given. */
+type Given<Settings> = (Settings & Common) | undefined | ''
+
+/** Settings by whose credentials they hold. */
+export interface GatewaySettings {
+  textbee?: Given<TextbeeSettings>
+  messagebird?: Given<MessagebirdSettings>
+  bird?: Given<BirdSettings>
+  smstools?: Given<SmstoolsSettings>
+  telnyx?: Given<TelnyxSettings & { verifyProfileId?: string | undefined }>
+  gatewayapi?: Given<GatewayApiSettings>
+  twilio?: Given<TwilioSettings>
+  vonage?: Given<VonageSettings>
+  http?: Given<HttpSettings>
+}
+
+export type GatewayName = 'outbox' | 'messagebird-verify' | 'telnyx-verify' | keyof GatewaySettings
+
+/** A gateway as the messenger uses it. */
+export interface GatewayEntry extends Common {
+  gateway: Gateway
 }
 
 /** It writes to memory; the limit is there only because every entry has one. */
 const OUTBOX_TIMEOUT_MS = 1000
 
 /**
- * Builds the configured gateways, in their order.
+ * Builds a gateway.
  *
  * @param outbox handed in, because the development page lists what is in it
- * @throws Error naming the gateway that is unknown or lacks settings
+ * @throws Error where it lacks its settings
  */
-export function createGateways(
-  config: GatewayConfig,
-  secrets: GatewaySecrets,
+export function createGateway(
+  name: GatewayName,
+  settings: GatewaySettings,
   outbox: Outbox,
-): GatewayEntry[] {
-  const builders: Record<GatewayName, () => GatewayEntry> = {
+): GatewayEntry {
+  const { telnyx } = settings
+  const verifyProfileId = telnyx ? telnyx.verifyProfileId : undefined
+  const builders: Record<GatewayName, () => GatewayEntry | undefined> = {
     outbox: () => ({ gateway: outbox, timeoutMs: OUTBOX_TIMEOUT_MS }),
-    textbee() {
-      const apiKey = secrets.textbeeApiKey
-      if (!config.textbee || !apiKey) throw new Error('gateway textbee lacks its settings')
-      const { timeoutMs, ...settings } = config.textbee
-      return { gateway: createTextbee({ ...settings, apiKey }), timeoutMs }
-    },
+    textbee: () => built(settings.textbee, createTextbee),
+    messagebird: () => built(settings.messagebird, createMessagebird),
+    'messagebird-verify': () => built(settings.messagebird, createMessagebirdVerify),
+    bird: () => built(settings.bird, createBird),
+    smstools: () => built(settings.smstools, createSmstools),
+    telnyx: () => built(telnyx, createTelnyx),
+    'telnyx-verify': () =>
+      built(telnyx && verifyProfileId && { ...telnyx, verifyProfileId }, createTelnyxVerify),
+    gatewayapi: () => built(settings.gatewayapi, createGatewayApi),
+    twilio: () => built(settings.twilio, createTwilio),
+    vonage: () => built(settings.vonage, createVonage),
+    http: () => built(settings.http, createHttp),
   }
-  return config.gateways.map((name) => {
-    if (!isGatewayName(name)) throw new Error(`unknown gateway ${name}`)
-    return builders[name]()
-  })
+  const entry = builders[name]()
+  if (!entry) throw new Error(`gateway ${name} lacks its settings`)
+  return entry
 }
 
-export function isGatewayName(name: string): name is GatewayName {
-  return GATEWAY_NAMES.some((known) => known === name)
+function built<Settings>(
+  given: Given<Settings>,
+  create: (settings: Settings) => Gateway,
+): GatewayEntry | undefined {
+  if (!given) return undefined
+  const { timeoutMs, sender, number } = given
+  return { gateway: create(given), timeoutMs, sender, number }
 }

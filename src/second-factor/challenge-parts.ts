@@ -55,6 +55,14 @@ export const newestOf = ({ interaction, browser }: Seat) => sql`
 export const isLocked = (now: RawBuilder<Date>) => sql`
   (s.disabled_at is not null or coalesce(s.locked_until > ${now}, false))`
 
+/** Why texts don't reach phone `p`, for as long as none is tried. */
+export const faultOf = (now: RawBuilder<Date>) =>
+  sql`(case when p.fault_until > ${now} then p.fault end)`
+
+/** How often a challenge's code was asked for, without the sends that nobody asked for. */
+export const askedSends = (alias: string): RawBuilder<number> =>
+  sql`(${sql.ref(`${alias}.sends`)} - ${sql.ref(`${alias}.reroutes`)})`
+
 /** Whether texts may go to the country of phone `p`. */
 export const isAllowed = ({ allowedCountries }: ChallengeRules) =>
   allowedCountries === '*'

@@ -3,6 +3,7 @@ import { auditEntry } from '../audit/event.ts'
 import { type Clock, later } from '../db/clock.ts'
 import {
   type ChallengeRules,
+  faultOf,
   isAllowed,
   isLocked,
   isOpen,
@@ -10,34 +11,24 @@ import {
   type Purpose,
   type Seat,
 } from './challenge-parts.ts'
-import type { GrantVerdict, SendGrants } from './send-grants.ts'
-import { resendWait, SUSPICIOUS_STARTS } from './send-waits.ts'
+import type { SendGrants } from './send-grants.ts'
+import { HIGHEST_COUNTER, type SendVerdict, secondsLeft } from './send-statements.ts'
+import { SUSPICIOUS_STARTS } from './send-waits.ts'
 
-const HIGHEST_COUNTER = '9223372036854775807'
+interface IssueOrder {
+  addressKey: Buffer
+  language: string
+  /** whether a code of the account was right in this browser before */
+  knownBrowser: boolean
+}
 
-/** What a statement that may send tells: why it didn't, or what is to be sent. */
-export interface SendVerdict extends GrantVerdict {
-  locked: boolean
-  country_allowed: boolean
-  /** set where an authenticator app is asked, and nothing is sent */
-  authenticator_id: string | null
-  phone_id: string
-  number: Buffer
-  country: string | null
-  hotp_secret: Buffer | null
-  /** the challenge; null if there is none because of a refusal */
-  id: string | null
-  counter: string
-  /** the how-manieth send of the challenge */
-  send: number
-  seconds_left: number
+interface OpenOrder {
+  purpose: Purpose
+  knownBrowser: boolean
 }
 
 /** The statements of challenges. Each decides and records at once, so that parallel requests can't pass a limit. */
 export function createChallengeStatements(clock: Clock, rules: ChallengeRules, grants: SendGrants) {
-  const secondsLeft = (alias: string) =>
-    sql`ceil(extract(epoch from ${sql.ref(`${alias}.expires_at`)} - ${clock()}))::int as seconds_left`
-
   return {
     /**
      * Asks for the account's authenticator app if it has one, else for a code sent to its primary phone: then
@@ -45,20 +36,27 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
      * for again and again with the right password, and none is typed. No row: the account has neither,
      * and isn't locked.
      */
-    issue(seat: Seat, id: string, accountId: string, addressKey: Buffer, lifeSeconds: number) {
+    issue(
+      seat: Seat,
+      id: string,
+      accountId: string,
+      { addressKey, language, knownBrowser }: IssueOrder,
+      lifeSeconds: number,
+    ) {
       const now = clock()
       return sql<SendVerdict & { suspected: boolean }>`
         with device as (
           select s.account_id, a.id as authenticator_id, p.id as phone_id, p.number, p.number_fingerprint,
             p.prefix_fingerprint, p.country, p.hotp_secret, ${isLocked(now)} as locked,
-            a.id is not null or ${isAllowed(rules)} as country_allowed
+            ${faultOf(now)} as fault, a.id is not null or ${isAllowed(rules)} as country_allowed,
+            not ${knownBrowser}::bool as stranger, false as newcomer
           from second_factor s
           left join authenticator a on a.account_id = s.account_id and a.confirmed_at is not null
           left join phone p on p.account_id = s.account_id and p.is_primary and a.id is null
           where s.account_id = ${accountId} and (a.id is not null or p.id is not null or ${isLocked(now)})
         ),
         ready as (
-          select * from device where authenticator_id is null and not locked and country_allowed
+          select * from device where authenticator_id is null and not locked and country_allowed and fault is null
         ),
         ${grants.ctes(addressKey, true)},
         app as (select * from device where authenticator_id is not null and not locked),
@@ -88,8 +86,8 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
         ),
         issued as (
           insert into challenge as c (id, interaction, browser, account_id, phone_id, counter, authenticator_id,
-            sends, created_at, expires_at, last_sent_at)
-          select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, asked.*, ${now}, ${later(clock, lifeSeconds)}, ${now}
+            sends, created_at, expires_at, last_sent_at, language, known_browser)
+          select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, asked.*, ${now}, ${later(clock, lifeSeconds)}, ${now}, ${language}, ${knownBrowser}
           from (
             select account_id, id, hotp_counter, null, 1 from moved
             union all
@@ -110,12 +108,19 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
           sql`from issued`,
         )})
         select device.*, ${grants.verdict}, exists (select from suspected) as suspected,
-          issued.id, issued.counter, issued.sends as send, ${secondsLeft('issued')}
+          issued.id, issued.counter, issued.sends as send, ${secondsLeft(clock, 'issued')},
+          array[]::text[] as tried
         from device left join issued on true`
     },
 
     /** Writes a challenge that asks for nothing yet: which factor it is about is told later. */
-    open(seat: Seat, id: string, accountId: string, purpose: Purpose, lifeSeconds: number) {
+    open(
+      seat: Seat,
+      id: string,
+      accountId: string,
+      { purpose, knownBrowser }: OpenOrder,
+      lifeSeconds: number,
+    ) {
       const now = clock()
       return sql<{ id: string }>`
         with replaced as (
@@ -127,67 +132,11 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
           on conflict (account_id) do update set account_id = excluded.account_id
           returning *
         )
-        insert into challenge (id, interaction, browser, account_id, purpose, sends, created_at, expires_at, last_sent_at)
-        select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, s.account_id, ${purpose}, 0, ${now},
+        insert into challenge (id, interaction, browser, account_id, purpose, known_browser, sends, created_at, expires_at, last_sent_at)
+        select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, s.account_id, ${purpose}, ${knownBrowser}, 0, ${now},
           ${later(clock, lifeSeconds)}, ${now}
         from held s where not ${isLocked(now)}
         returning id`
-    },
-
-    /**
-     * Counts a send of the newest challenge: to the phone it was sent to, with the same code, or to another of
-     * the account, with a code of that one. No row: there is no open one, or no such phone.
-     *
-     * @param phoneId null for the phone it was sent to
-     */
-    send(seat: Seat, phoneId: string | null, addressKey: Buffer) {
-      const now = clock()
-      const failed = sql`coalesce(held.send_failed_at >= held.last_sent_at, false)`
-      const wait = resendWait(rules.resendSeconds, sql`held.sends`)
-      const waited = sql`held.last_sent_at + make_interval(secs => ${wait}) <= ${now}`
-      return sql<SendVerdict & { due: boolean; sends_left: number; resend_seconds: number }>`
-        with held as (select * from challenge ${newestOf(seat)} for update),
-        device as (
-          select held.account_id, held.id as challenge_id, held.sends, held.counter as held_counter, held.expires_at,
-            p.id as phone_id, p.number, p.number_fingerprint, p.prefix_fingerprint, p.country, p.hotp_secret,
-            held.phone_id is distinct from p.id as switched, ${isLocked(now)} as locked,
-            ${isAllowed(rules)} as country_allowed,
-            held.sends < ${rules.maxSends} and (${waited} or ${failed}
-              or (held.phone_id is distinct from p.id and (held.purpose <> 'sign-in' or held.sends <= 1))) as due,
-            greatest(0, ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait}))::int as resend_seconds
-          from held join second_factor s on s.account_id = held.account_id
-          join phone p on p.account_id = held.account_id and p.id = coalesce(${phoneId}::text, held.phone_id)
-            and (held.purpose <> 'sign-in' or not p.pending)
-          where ${isOpen('held', now)} and held.attempts < ${rules.maxAttempts}
-        ),
-        ready as (select * from device where due and not locked and country_allowed),
-        ${grants.ctes(addressKey, false)},
-        moved as (
-          update phone p set hotp_counter = p.hotp_counter + 1 from ready
-          where p.id = ready.phone_id and ready.switched and p.hotp_counter < ${HIGHEST_COUNTER}
-            and exists (select from granted)
-          returning p.id, p.hotp_counter
-        ),
-        sent as (
-          update challenge c set sends = c.sends + 1, last_sent_at = ${now}, authenticator_id = null,
-            phone_id = ready.phone_id, counter = coalesce(moved.hotp_counter, c.counter),
-            expires_at = case when ready.switched then ${later(clock, rules.ttlSeconds)} else c.expires_at end
-          from ready left join moved on moved.id = ready.phone_id
-          where c.id = ready.challenge_id and exists (select from granted) and (moved.id is not null or not ready.switched)
-          returning c.*
-        ),
-        audited as (${auditEntry(
-          clock,
-          {
-            type: 'code.sent-again',
-            accountId: sql`account_id`,
-            detail: { challenge: sql`id`, factor: sql`channel`, send: sql`sends` },
-          },
-          sql`from sent`,
-        )})
-        select device.*, ${grants.verdict}, null as authenticator_id, sent.id, coalesce(sent.counter, device.held_counter) as counter,
-          coalesce(sent.sends, 0) as send, ${rules.maxSends} - device.sends as sends_left, ${secondsLeft('sent')}
-        from device left join sent on true`
     },
 
     /**
@@ -214,11 +163,6 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
         with held as (select * from challenge ${newestOf(seat)} for update)
         update challenge c set authenticator_id = null, phone_id = null, counter = null
         from held where c.id = held.id and held.purpose <> 'sign-in' and ${isOpen('held', now)}`
-    },
-
-    /** Notes that no gateway took a send, if it is still the last one, so that the page says so and another may follow at once. */
-    sendFailed(id: string, send: number) {
-      return sql`update challenge set send_failed_at = ${clock()} where id = ${id} and sends = ${send}`
     },
 
     close(seat: Seat) {

@@ -1,27 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { OnChange } from '../audit/change.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
-import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
-import type { Db } from '../db/schema.ts'
 import type { Language } from '../languages/language.ts'
-import type { Log } from '../log.ts'
-import type { Messenger } from '../messaging/messenger.ts'
-import { codeText } from '../messaging/texts.ts'
-import { type ChallengeRules, type Purpose, seatOf, type Visitor } from './challenge-parts.ts'
-import { createChallengeStatements, type SendVerdict } from './challenge-statements.ts'
-import { hotp } from './hotp.ts'
+import type { Channel, RecipientFault } from '../messaging/gateway.ts'
+import { newestOf, type Purpose, seatOf, type Visitor } from './challenge-parts.ts'
+import { createChallengeStatements } from './challenge-statements.ts'
 import { createLook } from './look.ts'
-import type { Phones } from './phones.ts'
 import { logAlerts } from './send-alerts.ts'
 import type { SendGrants, SendRefusalReason } from './send-grants.ts'
+import { createSendStatements, type SendVerdict } from './send-statements.ts'
+import { createSending, type SendingDependencies } from './sending.ts'
 
 export type Challenges = ReturnType<typeof createChallenges>
 
 /** Why nothing was sent; with `waitSeconds` where trying again later helps and it is known when. */
 export interface SendRefusal {
-  refused: 'locked' | 'country-not-allowed' | SendRefusalReason
+  refused: 'locked' | 'country-not-allowed' | RecipientFault | SendRefusalReason
   waitSeconds?: number
 }
 
@@ -33,6 +28,12 @@ export interface Asker {
   language: Language
 }
 
+/** Who begins a sign-in. */
+export interface Beginner extends Asker {
+  /** whether a code of the account was right in this browser before; sends for others are more limited */
+  knownBrowser: boolean
+}
+
 /** A challenge that was written; its code, if one is to be sent, is yet to be sent. */
 export interface Issued {
   /** Resolves when a gateway has answered, or after a moment; sending goes on behind it. */
@@ -41,72 +42,40 @@ export interface Issued {
 
 export type SendOutcome = 'sent' | 'ended' | 'no-sends-left' | { waitSeconds: number } | SendRefusal
 
-interface Dependencies {
-  db: Db
-  clock: Clock
-  rules: ChallengeRules
+interface Dependencies extends SendingDependencies {
   grants: SendGrants
-  phones: Phones
-  messenger: Messenger
   fingerprint: Fingerprints
   onChange: OnChange
-  log: Log
-  /** what a text is signed with */
-  brand: string
-  /** the issuer's host, for the origin-bound last line */
-  host: string
 }
-
-/** A page waits this long for a gateway's answer; sending goes on behind it. */
-const WAIT_FOR_ACCEPTANCE_MS = 1500
 
 /** Demands for a code: issuing and sending. The code itself is computed when needed and kept nowhere. */
 export function createChallenges(deps: Dependencies) {
-  const { db, clock, rules, phones, messenger, fingerprint } = deps
+  const { db, clock, rules, phones, fingerprint, messenger } = deps
   const statements = createChallengeStatements(clock, rules, deps.grants)
-  const look = createLook({ db, clock, rules, phones })
-
-  async function send(verdict: SendVerdict, id: string, language: Language): Promise<void> {
-    const secret = await phones.secret(verdict.phone_id, verdict.hotp_secret)
-    const code = hotp(secret, BigInt(verdict.counter), rules.length)
-    const minutes = Math.max(1, Math.floor(verdict.seconds_left / 60))
-    const sending = messenger.send({
-      challengeId: id,
-      channel: 'sms',
-      to: phones.open({ id: verdict.phone_id, number: verdict.number }),
-      country: verdict.country,
-      text: codeText({ language, brand: deps.brand, host: deps.host, code, minutes }),
-      expiresInSeconds: verdict.seconds_left,
-    })
-    const noted = sending.then(async (outcome) => {
-      if (outcome === 'failed')
-        await retrying(() => statements.sendFailed(id, verdict.send).execute(db))
-    })
-    await Promise.race([
-      noted.catch(() => {}),
-      pause(WAIT_FOR_ACCEPTANCE_MS, undefined, { ref: false }),
-    ])
-  }
+  const sends = createSendStatements(clock, rules, deps.grants)
+  const sending = createSending(deps, sends)
+  const look = createLook({ db, clock, rules, phones, canCall: messenger.canCall })
 
   /** Counts a send of the visitor's challenge and sends it. */
   async function sendTo(
     visitor: Visitor,
     phoneId: string | null,
     { address, language }: Asker,
+    channel: Channel = 'sms',
   ): Promise<SendOutcome> {
-    const addressed = fingerprint('address', address)
-    const { rows } = await retrying(() =>
-      statements.send(seatOf(visitor), phoneId, addressed).execute(db),
-    )
+    const addressKey = fingerprint('address', address)
+    const order = { phoneId, channel, language: language.tag, addressKey }
+    const which = newestOf(seatOf(visitor))
+    const { rows } = await retrying(() => sends.send(which, order).execute(db))
     const [verdict] = rows
     if (!verdict) return 'ended'
     logAlerts(deps.log, verdict)
     if (verdict.id) {
-      await send(verdict, verdict.id, language)
+      await sending.send(verdict, verdict.id, language, channel)
       return 'sent'
     }
     const refusal = refusalOf(verdict)
-    if (refusal?.refused === 'locked' || refusal?.refused === 'country-not-allowed') return refusal
+    if (refusal && LASTING.has(refusal.refused)) return refusal
     if (verdict.sends_left <= 0) return 'no-sends-left'
     // Not due and no limit asked: the wait isn't over.
     return verdict.due && refusal ? refusal : { waitSeconds: Math.max(1, verdict.resend_seconds) }
@@ -120,13 +89,14 @@ export function createChallenges(deps: Dependencies) {
     async issue(
       visitor: Visitor,
       accountId: string,
-      { address, language }: Asker,
+      { address, language, knownBrowser }: Beginner,
       lifeSeconds: number,
     ): Promise<Issued | 'no-factor' | SendRefusal> {
       const id = newId()
       const life = Math.min(rules.ttlSeconds, lifeSeconds)
-      const addressed = fingerprint('address', address)
-      const statement = statements.issue(seatOf(visitor), id, accountId, addressed, life)
+      const addressKey = fingerprint('address', address)
+      const asked = { addressKey, language: language.tag, knownBrowser }
+      const statement = statements.issue(seatOf(visitor), id, accountId, asked, life)
       const { rows } = await retrying(() => statement.execute(db))
       const [verdict] = rows
       if (!verdict) return 'no-factor'
@@ -136,11 +106,12 @@ export function createChallenges(deps: Dependencies) {
       const refusal = refusalOf(verdict)
       if (refusal) return refusal
       if (!verdict.id) throw new Error('the HOTP counter of a phone has run out')
-      return { send: () => send(verdict, id, language) }
+      return { send: () => sending.send(verdict, id, language, 'sms') }
     },
 
     /**
      * Opens a challenge for adding a factor; which one is told by `sendTo` or `askAuthenticator`.
+     * @param knownBrowser as for `issue`, where proven phones may be sent to
      * @returns false while the account takes no codes
      */
     async open(
@@ -148,8 +119,10 @@ export function createChallenges(deps: Dependencies) {
       accountId: string,
       purpose: Purpose,
       lifeSeconds: number,
+      knownBrowser = false,
     ): Promise<boolean> {
-      const statement = statements.open(seatOf(visitor), newId(), accountId, purpose, lifeSeconds)
+      const asked = { purpose, knownBrowser }
+      const statement = statements.open(seatOf(visitor), newId(), accountId, asked, lifeSeconds)
       const { rows } = await retrying(() => statement.execute(db))
       return rows.length > 0
     },
@@ -159,6 +132,18 @@ export function createChallenges(deps: Dependencies) {
 
     /** Sends a code of another of the account's phones, within the same budgets. */
     sendTo,
+
+    /** Has the same code said by a call, within the same budgets; to another phone where one is named. */
+    async call(visitor: Visitor, phoneId: string | null, asker: Asker): Promise<SendOutcome> {
+      if (!messenger.canCall) return 'ended'
+      return sendTo(visitor, phoneId, asker, 'voice')
+    },
+
+    /** For messages that a gateway took and didn't deliver. */
+    reroute: sending.reroute,
+
+    /** Resolves when nothing is being sent any more. */
+    idle: sending.idle,
 
     /**
      * Has the code of the authenticator app asked for instead.
@@ -195,9 +180,19 @@ function newId(): string {
   return randomBytes(16).toString('base64url')
 }
 
+/** Refusals that hold whether or not a send is due. */
+const LASTING: ReadonlySet<SendRefusal['refused']> = new Set([
+  'locked',
+  'country-not-allowed',
+  'opted-out',
+  'landline',
+  'barred',
+] as const)
+
 function refusalOf(verdict: SendVerdict): SendRefusal | undefined {
   if (verdict.locked) return { refused: 'locked' }
   if (!verdict.country_allowed) return { refused: 'country-not-allowed' }
+  if (verdict.fault) return { refused: verdict.fault }
   const { refused_by: refused, wait_seconds: waitSeconds } = verdict
   return refused ? { refused, ...(waitSeconds && { waitSeconds }) } : undefined
 }

@@ -2,15 +2,16 @@ import { type RawBuilder, sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import { type GrowingLock, lockedUntil } from '../db/growing-lock.ts'
+import { carrier } from '../messaging/messages.ts'
 import {
   type ChallengeRules,
   type Factor,
   isLocked,
   isOpen,
   newestOf,
-  type Purpose,
   type Seat,
 } from './challenge-parts.ts'
+import type { Guess, Proof } from './guess-parts.ts'
 import { sharedNumber } from './phone-sharing.ts'
 import { ANSWERED } from './send-waits.ts'
 
@@ -19,46 +20,14 @@ const LOCK: GrowingLock = { after: 10, firstSeconds: 600, longestSeconds: 86_400
 /** Failures in a row after which the second factor is off until an admin acts (NIST SP 800-63B-4 3.2.2). */
 const FAILURES_BEFORE_DISABLING = 100
 
-/** A guess that was counted, or why it wasn't, with what it takes to judge it. */
-export interface Guess {
-  id: string
-  account_id: string
-  purpose: Purpose
-  channel: 'sms' | 'voice'
-  phone_id: string | null
-  counter: string | null
-  hotp_secret: Buffer | null
-  authenticator_id: string | null
-  totp_secret: Buffer | null
-  last_step: string | null
-  /** the database's time, in seconds since 1970 */
-  at_seconds: number
-  /** whether it may be judged */
-  counted: boolean
-  /** whether it is the failure that turns the second factor off, if it is one */
-  last: boolean
-  /** whether it locked the account, if it is wrong */
-  locks: boolean
-  /** what passed the challenge before, and when: this guess may be compared with that all the same */
-  again: Factor | null
-  passed_at: number | null
-}
-
-/** What makes a guess right: a statement that is run with the passing, and whose row is needed for it. */
-export interface Proof {
-  factor: Factor
-  /** as a common table expression: one row if the factor stands for it, none if it was used meanwhile */
-  statement: RawBuilder<unknown>
-}
-
 /**
  * The statements that judge a guess: count it first, then let it pass at most once.
- * @param countPass counts, for the country of the phone, that a code arrived and was typed: see `send-traffic`
+ * @param countPass common table expressions that count that a code arrived and was typed: see `send-grants`
  */
 export function createGuessStatements(
   clock: Clock,
   rules: ChallengeRules,
-  countPass: RawBuilder<unknown>,
+  countPass: () => RawBuilder<unknown>,
 ) {
   const challengeOf = { challenge: sql`id` }
 
@@ -113,7 +82,8 @@ export function createGuessStatements(
           exists (select from counted) as counted, coalesce((select last from guarded), false) as last,
           coalesce((select locks from guarded), false) as locks,
           (select passed_with from late where closed_at is null and expires_at > ${now}) as again,
-          floor(extract(epoch from held.passed_at))::int as passed_at
+          floor(extract(epoch from held.passed_at))::int as passed_at,
+          ${carrier({ challengeId: sql.ref('held.id'), phoneId: sql.ref('held.phone_id') })} as message
         from held left join phone p on p.id = held.phone_id left join authenticator a on a.id = held.authenticator_id`
     },
 
@@ -134,6 +104,18 @@ export function createGuessStatements(
       return sql<{ passed_at: number }>`
         select floor(extract(epoch from passed_at))::int as passed_at from challenge
         where id = ${id} and passed_with = ${factor}`
+    },
+
+    /** Whether the code that a phone was sent before this one passed. */
+    wasPassed({ phone_id: phoneId, counter }: Guess) {
+      return sql`
+        select from challenge where phone_id = ${phoneId} and counter = ${counter}::bigint - 1 and passed_at is not null`
+    },
+
+    /** Whether a backup code of the account was used before. */
+    wasUsed(accountId: string, hash: Buffer) {
+      return sql`
+        select from backup_code where hash = ${hash} and account_id = ${accountId} and used_at is not null`
     },
 
     /** Whether this is the backup code that passed a challenge. */
@@ -179,14 +161,15 @@ export function createGuessStatements(
           where s.account_id = passed.account_id
           returning s.account_id
         ),
-        counted_traffic as (${countPass}),
+        ${countPass()},
         before as (select pending, verified_at from phone where id = ${phone_id}),
         proven as (
           update phone p set verified_at = coalesce(p.verified_at, ${now}), pending = false,
             is_primary = p.is_primary or (p.pending and not beside.has_primary),
-            held_until = case when not p.pending then p.held_until when beside.others then ${until} else beside.hold end
+            held_until = case when not p.pending then p.held_until when beside.others then ${until} else beside.hold end,
+            fault = case when ${factor} = 'voice' then p.fault end, fault_until = case when ${factor} = 'voice' then p.fault_until end
           from passed, beside
-          where p.id = ${phone_id} and ${factor} in ('sms', 'voice') and (p.verified_at is null or p.pending)
+          where p.id = ${phone_id} and ${factor} in ('sms', 'voice') and (p.verified_at is null or p.pending or p.fault is not null)
           returning p.account_id, p.id
         ),
         ended as (
@@ -212,7 +195,7 @@ export function createGuessStatements(
               shared: sql`case when ${rules.sharing} = 'warn' and exists (select from shared) then true end`,
             },
           },
-          sql`from proven`,
+          sql`from proven, before where before.pending or before.verified_at is null`,
         )})
         select floor(extract(epoch from ${now}))::int as passed_at,
           exists (select from proven) and coalesce((select pending from before), false) as phone_added

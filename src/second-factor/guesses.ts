@@ -4,16 +4,13 @@ import { hashToken } from '../crypto/keys.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
+import type { CodeVerdict } from '../messaging/gateway.ts'
+import type { Messenger } from '../messaging/messenger.ts'
 import type { Authenticators } from './authenticators.ts'
 import { type BackupCodes, parseBackupCode } from './backup-codes.ts'
-import {
-  type ChallengeRules,
-  type Factor,
-  type Purpose,
-  seatOf,
-  type Visitor,
-} from './challenge-parts.ts'
-import { createGuessStatements, type Guess, type Proof } from './guess-statements.ts'
+import { type ChallengeRules, seatOf, type Visitor } from './challenge-parts.ts'
+import type { Freshness, Guess, GuessOutcome, Proof, SessionOf } from './guess-parts.ts'
+import { createGuessStatements } from './guess-statements.ts'
 import { codesMatch, hotp, parseCode } from './hotp.ts'
 import { sharedNumber, takeTurnsProving } from './phone-sharing.ts'
 import type { Phones } from './phones.ts'
@@ -21,33 +18,23 @@ import type { SendGrants } from './send-grants.ts'
 
 export type Guesses = ReturnType<typeof createGuesses>
 
-/** A challenge that was passed; `passedAt` is in seconds of the database's clock. */
-export interface Passed {
-  accountId: string
-  purpose: Purpose
-  factor: Factor
-  passedAt: number
-}
-
-/** The session a factor is added in, which stays when the account's others end; asked for only then. */
-export type SessionOf = () => Promise<string | undefined>
-
-export type GuessOutcome =
-  | ({ outcome: 'right' | 'passed-already' } & Passed)
-  /** `number-taken`: it was right, but the number it proves is another account's and may not be shared */
-  | { outcome: 'malformed' | 'wrong' | 'ended' | 'number-taken' }
-
-/** Whether this browser proved a second factor lately. `held`: it did, with one that is too new for that. */
-export type Freshness =
-  | { state: 'fresh'; factor: Factor }
-  | { state: 'held'; until: Date }
-  | { state: 'stale' }
-
 /** Sensitive changes need a second factor no older than this. */
 export const FRESH_SECONDS = 20 * 60
 
 /** Ends a transaction in which a challenge didn't pass, and with it what its proof has changed. */
 class NotPassed extends Error {}
+
+/** Whether a guess is right, or what else there is to say of it; undefined: it is wrong. */
+type Judgement = Proof | 'used' | 'ended' | 'not-judged' | undefined
+
+/** What a gateway's judgement of its own code comes to, where it isn't that it is right. */
+const OTHER_VERDICTS: Record<CodeVerdict, Judgement> = {
+  right: undefined,
+  wrong: undefined,
+  gone: 'ended',
+  'too-many-tries': 'ended',
+  unavailable: 'not-judged',
+}
 
 /** A texted code stands for itself: its challenge is passed once. */
 const NOTHING_MORE = sql`select`
@@ -61,6 +48,7 @@ interface Dependencies {
   backupCodes: BackupCodes
   onChange: OnChange
   grants: SendGrants
+  messenger: Pick<Messenger, 'judge'>
 }
 
 /** Judges what people type. A guess is counted before it is judged, and a right one passes at most once. */
@@ -74,12 +62,15 @@ export function createGuesses(deps: Dependencies) {
     return guess?.counted || guess?.again ? guess : undefined
   }
 
-  async function wrong(guess: Guess): Promise<GuessOutcome> {
+  async function wrong(
+    guess: Guess,
+    outcome: 'wrong' | Extract<Judgement, string> = 'wrong',
+  ): Promise<GuessOutcome> {
     if (!guess.counted) return { outcome: 'ended' }
     await statements.wrong(guess).execute(db)
     // Once for each lock: while it holds, nothing is counted.
     if (guess.locks) await onChange(db, { type: 'codes.locked', accountId: guess.account_id })
-    return { outcome: 'wrong' }
+    return { outcome }
   }
 
   /** For what can't be a code here but is one elsewhere: it is no slip of the finger, so it counts (input 78). */
@@ -142,22 +133,35 @@ export function createGuesses(deps: Dependencies) {
     return { outcome: 'passed-already', ...passed, passedAt: before.passed_at }
   }
 
-  async function judgeText(
-    guess: Guess,
-    phoneId: string,
-    code: string,
-  ): Promise<Proof | undefined> {
+  async function judgeText(guess: Guess, phoneId: string, code: string): Promise<Judgement> {
+    const { message, counter } = guess
+    // Only what went to this very phone proves it: a code of another one may be known to anybody.
+    if (!message || counter === null) return undefined
+    const proof = { factor: message.channel, statement: NOTHING_MORE }
+    const verdict = await deps.messenger.judge(message.gateway, message.providerId, code)
+    if (verdict) return verdict === 'right' && !guess.again ? proof : OTHER_VERDICTS[verdict]
     const secret = await phones.secret(phoneId, guess.hotp_secret)
-    if (guess.counter === null) return undefined
-    if (!codesMatch(code, hotp(secret, BigInt(guess.counter), rules.length))) return undefined
-    return { factor: guess.channel, statement: NOTHING_MORE }
+    const sent = BigInt(counter)
+    if (codesMatch(code, hotp(secret, sent, rules.length))) return proof
+    if (sent === 0n || !codesMatch(code, hotp(secret, sent - 1n, rules.length))) return undefined
+    const { rows } = await statements.wasPassed(guess).execute(db)
+    return rows.length > 0 ? 'used' : undefined
   }
 
-  function judgeApp(guess: Guess, id: string, sealed: Buffer, code: string): Proof | undefined {
+  function judgeApp(
+    guess: Guess,
+    id: string,
+    sealed: Buffer,
+    code: string,
+  ): Proof | 'used' | undefined {
     // A code that passed this very challenge may come once more; no other may.
     const lastStep = guess.again ? null : guess.last_step
     const step = authenticators.judge(sealed, id, code, guess.at_seconds, lastStep)
-    if (step === undefined || (guess.again && String(step) !== guess.last_step)) return undefined
+    if (step === undefined) {
+      const before = authenticators.judge(sealed, id, code, guess.at_seconds, null)
+      return before === undefined ? undefined : 'used'
+    }
+    if (guess.again && String(step) !== guess.last_step) return undefined
     return { factor: 'totp', statement: authenticators.useStep(id, step) }
   }
 
@@ -168,10 +172,11 @@ export function createGuesses(deps: Dependencies) {
       if (!code) return parseBackupCode(input) ? miss(visitor) : { outcome: 'malformed' }
       const guess = await count(visitor)
       if (!guess) return { outcome: 'ended' }
-      let proof: Proof | undefined
+      let proof: Judgement
       if (guess.phone_id) proof = await judgeText(guess, guess.phone_id, code)
       else if (guess.authenticator_id && guess.totp_secret)
         proof = judgeApp(guess, guess.authenticator_id, guess.totp_secret, code)
+      if (typeof proof === 'string') return wrong(guess, proof)
       if (!proof || (guess.again && guess.again !== proof.factor)) return wrong(guess)
       return right(guess, proof, sessionOf)
     },
@@ -199,7 +204,9 @@ export function createGuesses(deps: Dependencies) {
         return rows[0] && guess.again === 'backup-code' ? right(guess, proof) : wrong(guess)
       }
       const outcome = await right(guess, proof)
-      return outcome.outcome === 'ended' ? wrong(guess) : outcome
+      if (outcome.outcome !== 'ended') return outcome
+      const { rows } = await statements.wasUsed(guess.account_id, hash).execute(db)
+      return wrong(guess, rows[0] ? 'used' : 'wrong')
     },
 
     /** Whether this browser may make sensitive changes to an account (ADM-03). */

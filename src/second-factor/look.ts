@@ -1,10 +1,13 @@
 import { sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
-import type { MessageState } from '../db/tables/messaging.ts'
-import { latestMessageState } from '../messaging/messages.ts'
+import type { SendProblem } from '../db/tables/second-factor.ts'
+import { UNDELIVERED } from '../messaging/delivery-states.ts'
+import type { Channel } from '../messaging/gateway.ts'
+import { type LatestMessage, latestMessage } from '../messaging/messages.ts'
 import { maskPhone } from '../phone-number.ts'
 import {
+  askedSends,
   type ChallengeRules,
   type Factor,
   isLocked,
@@ -15,14 +18,26 @@ import {
 import type { Phones } from './phones.ts'
 import { resendWait } from './send-waits.ts'
 
-/** What became of the last send; `unconfirmed`: no gateway said yes or no, so that the text may yet arrive. */
-export type Delivery = 'sending' | 'accepted' | 'failed' | 'unconfirmed'
+/**
+ * What became of the last send. `failed`: no gateway took it. `unconfirmed`: no gateway said yes or no, so that it may
+ * yet arrive. `undelivered`: one took it and couldn't deliver it. `overdue`: one took it, and it should have arrived.
+ */
+export type Delivery =
+  | 'sending'
+  | 'accepted'
+  | 'delivered'
+  | 'undelivered'
+  | 'overdue'
+  | 'failed'
+  | 'unconfirmed'
 
 /** One of the phones a code can be sent to. */
 export interface PhoneChoice {
   id: string
   masked: string
   label: string | null
+  /** whether texts reach it, as far as is known */
+  textable: boolean
 }
 
 export interface OpenChallenge {
@@ -41,7 +56,14 @@ export interface OpenChallenge {
   triesLeft: number
   sendsLeft: number
   resendInSeconds: number
+  channel: Channel
   delivery: Delivery
+  /** what stands in the way of texts to this phone, where that is known */
+  problem: SendProblem | null
+  /** whether the last send was ours to make, since the one before wasn't delivered */
+  rerouted: boolean
+  /** whether a call can say the code instead */
+  canCall: boolean
 }
 
 /** What a visitor's newest challenge has come to. */
@@ -57,7 +79,7 @@ interface Row {
   phone_id: string | null
   number: Buffer | null
   authenticator_id: string | null
-  others: Array<{ id: string; number: string; label: string | null }>
+  others: Array<{ id: string; number: string; label: string | null; textable: boolean }>
   has_authenticator: boolean
   backup_codes_left: number
   locked: boolean
@@ -72,7 +94,9 @@ interface Row {
   resend_seconds: number
   sent_seconds_ago: number
   send_failed: boolean
-  message: MessageState | null
+  send_problem: SendProblem | null
+  channel: Channel
+  message: LatestMessage | null
 }
 
 /** As long as a person would wait: after it, silence is no longer "on its way". */
@@ -84,22 +108,26 @@ export function createLook({
   clock,
   rules,
   phones,
+  canCall,
 }: {
   db: Db
   clock: Clock
   rules: ChallengeRules
   phones: Phones
+  /** whether there are gateways that call */
+  canCall: boolean
 }) {
   function statement(seat: Seat) {
     const now = clock()
-    const wait = resendWait(rules.resendSeconds, sql`held.sends`)
+    const wait = resendWait(rules.resendSeconds, askedSends('held'))
     return sql<Row>`
       with held as (select * from challenge ${newestOf(seat)})
       select held.account_id, held.purpose, held.phone_id, p.number, held.authenticator_id, ${isLocked(now)} as locked,
         s.disabled_at is not null as disabled, held.attempts, held.sends, held.passed_with,
         floor(extract(epoch from held.passed_at))::int as passed_at, held.closed_at is not null as closed,
         coalesce((
-          select json_agg(json_build_object('id', o.id, 'number', encode(o.number, 'base64'), 'label', o.label)
+          select json_agg(json_build_object('id', o.id, 'number', encode(o.number, 'base64'), 'label', o.label,
+            'textable', o.fault_until is null or o.fault_until <= ${now})
             order by o.is_primary desc, o.position, o.created_at)
           from phone o where o.account_id = held.account_id and o.id is distinct from held.phone_id and not o.pending
         ), '[]') as others,
@@ -110,7 +138,8 @@ export function createLook({
         ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait})::int as resend_seconds,
         floor(extract(epoch from ${now} - held.last_sent_at))::int as sent_seconds_ago,
         coalesce(held.send_failed_at >= held.last_sent_at, false) as send_failed,
-        ${latestMessageState(sql.ref('held.id'))} as message
+        held.send_problem, held.channel,
+        ${latestMessage({ challengeId: sql.ref('held.id'), phoneId: sql.ref('held.phone_id'), channel: sql.ref('held.channel') })} as message
       from held left join phone p on p.id = held.phone_id join second_factor s on s.account_id = held.account_id`
   }
 
@@ -122,10 +151,11 @@ export function createLook({
       purpose: row.purpose,
       asked: row.phone_id ? 'phone' : row.authenticator_id ? 'authenticator' : null,
       phone: row.phone_id && row.number ? masked(row.phone_id, row.number) : null,
-      otherPhones: row.others.map(({ id, number, label }) => ({
+      otherPhones: row.others.map(({ id, number, label, textable }) => ({
         id,
         masked: masked(id, Buffer.from(number, 'base64')),
         label,
+        textable,
       })),
       hasAuthenticator: row.has_authenticator,
       backupCodesLeft: row.backup_codes_left,
@@ -133,7 +163,12 @@ export function createLook({
       triesLeft: rules.maxAttempts - row.attempts,
       sendsLeft: Math.max(0, rules.maxSends - row.sends),
       resendInSeconds: row.send_failed ? 0 : Math.max(0, row.resend_seconds),
+      channel: row.channel,
       delivery: deliveryOf(row),
+      problem: row.send_problem,
+      rerouted: row.message?.unasked ?? false,
+      // Whoever has the SIM would be called, too.
+      canCall: canCall && row.send_problem !== 'sim-swapped',
     }
   }
 
@@ -157,9 +192,15 @@ export function createLook({
   }
 }
 
+const TAKEN: ReadonlySet<string> = new Set(['accepted', 'sending', 'sent', 'unconfirmed'])
+
 function deliveryOf(row: Row): Delivery {
+  const { state, overdue = false } = row.message ?? {}
+  if (state === 'delivered') return 'delivered'
+  if (state && UNDELIVERED.has(state) && !row.send_problem) return 'undelivered'
   if (row.send_failed) return 'failed'
-  if (row.message === 'accepted') return 'accepted'
-  if (row.message === 'unknown') return 'unconfirmed'
+  if (overdue) return 'overdue'
+  if (state === 'unknown') return 'unconfirmed'
+  if (state && TAKEN.has(state)) return 'accepted'
   return row.sent_seconds_ago < SENDING_AT_MOST_SECONDS ? 'sending' : 'unconfirmed'
 }

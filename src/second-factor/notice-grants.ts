@@ -31,7 +31,8 @@ const MORE_FOR_MANY = 1.1
 
 /**
  * Whether a notice may go by text. It counts under the limits of all texts, but may go a little beyond them.
- * Those of accounts and addresses are left out: they are for who asks for texts, and nobody asks for a notice.
+ * Those of accounts, addresses and strangers are left out: they are for who asks for texts, and nobody asks for a
+ * notice.
  */
 export function createNoticeGrants({
   clock,
@@ -47,7 +48,7 @@ export function createNoticeGrants({
   const widened = widen(rules)
 
   function statement({ number, country }: TextTo): RawBuilder<{ refusal: SendRefusalReason }> {
-    const chain = chainOf(widened, Buffer.alloc(0)).filter(({ name }) => name !== 'by_address')
+    const chain = chainOf(widened, null, { judged: false })
     return sql`
       with ready as (
         select ${fingerprint('phone', number)}::bytea as number_fingerprint,
@@ -55,8 +56,6 @@ export function createNoticeGrants({
       ),
       asked as materialized (
         select case
-          when exists (select from send_pause p where p.country = ready.country and p.until > ${clock()})
-          then 'country-paused'
           ${refusals(chain, (link) => sql`${sendsNow(clock, link)} >= ${link.most}`)}
         end as refusal from ready
       ),

@@ -17,20 +17,17 @@ export interface Budget {
 }
 
 /**
- * Common table expressions that raise alerts, each once in its window, over `ready`, `judged`, `paused` and the
- * reason for which nothing was sent; the last is `alerted`, with a name for each.
+ * Common table expressions that raise alerts, each once in its window, over `ready`, `allowed` and `asked`, which
+ * tells for what reason nothing was sent; the last is `alerted`, with a name for each.
  */
-export function alertEntries(
-  clock: Clock,
-  budgets: readonly Budget[],
-  refusedBy: RawBuilder<string | null>,
-): RawBuilder<unknown> {
+export function alertEntries(clock: Clock, budgets: readonly Budget[]): RawBuilder<unknown> {
   const levels = budgets.flatMap(({ span, most, sends }) =>
     LEVELS.map(
       (percent) =>
         sql`(${`budget-${span}-${percent}`}, ${sends}, ${Math.ceil((most * percent) / 100)}::int, ${span === 'hour' ? HOUR_SECONDS : DAY_SECONDS}::int)`,
     ),
   )
+  const pauseSeconds = sql`ceil(extract(epoch from asked.paused_until - ${clock()}))::int`
   return sql`
     spent as (${raise(
       clock,
@@ -42,7 +39,13 @@ export function alertEntries(
       clock,
       sql`
       select 'prefix-' || encode(substring(ready.prefix_fingerprint for 16), 'hex') as name, ${HOUR_SECONDS}::int as seconds
-      from ready where ${refusedBy} = 'prefix-limit'`,
+      from ready, asked where asked.refusal in ('prefix-limit', 'prefix-unanswered')`,
+    )}),
+    paused as (${raise(
+      clock,
+      sql`
+      select 'paused-' || ready.country as name, greatest(${HOUR_SECONDS}, ${pauseSeconds}) as seconds
+      from ready, asked where asked.refusal = 'country-paused'`,
     )}),
     audited_budgets as (${auditEntry(
       clock,
@@ -66,24 +69,20 @@ export function alertEntries(
         type: 'alert.conversion',
         detail: { country: sql`country`, sends: sql`sends`, passes: sql`passes` },
       },
-      sql`from paused`,
+      sql`from paused, allowed`,
     )}),
     audited_pauses as (${auditEntry(
       clock,
       {
         type: 'country.paused',
-        detail: {
-          country: sql`country`,
-          seconds: sql`extract(epoch from until - since)::int`,
-          times: sql`times`,
-        },
+        detail: { country: sql`ready.country`, seconds: pauseSeconds },
       },
-      sql`from paused`,
+      sql`from paused, ready, asked`,
     )}),
     alerted as (
       select name from spent
       union all select 'prefix-' || ready.country from crowded, ready
-      union all select 'paused-' || country from paused
+      union all select name from paused
     )`
 }
 

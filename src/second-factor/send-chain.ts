@@ -6,6 +6,8 @@ export interface SendLimitRules {
   phoneDay: number
   addressHour: number
   prefixHour: number
+  /** sends to newcomers in one block within a day that may be unanswered; each right code makes it one more */
+  prefixUnanswered: number
   /** none: only the whole is limited */
   countryHour: number | undefined
   globalHour: number
@@ -21,6 +23,7 @@ export type SendRefusalReason =
   | 'phone-limit'
   | 'phone-day-limit'
   | 'address-limit'
+  | 'prefix-unanswered'
   | 'prefix-limit'
   | 'country-limit'
   | 'overall-limit'
@@ -44,13 +47,28 @@ const KIND = {
   overallDay: 0x13,
   prefix: 0x04,
   country: 0x05,
+  prefixUnanswered: 0x14,
+  countryUnanswered: 0x06,
+  countryUnansweredDay: 0x16,
 }
 
-/** From the narrowest to the widest, which is the order in which rows are locked and the busiest ones held the shortest. */
-export function chainOf(rules: SendLimitRules, addressKey: Buffer): Link[] {
+/**
+ * From the narrowest to the widest, which is the order in which rows are locked and the busiest ones held the shortest.
+ * @param addressKey null for sends that nobody asks for
+ * @param judged whether sends may be to strangers, as `ready.stranger` and `ready.newcomer` then tell; see `strangerLimits`
+ */
+export function chainOf(
+  rules: SendLimitRules,
+  addressKey: Buffer | null,
+  { judged }: { judged: boolean },
+): Link[] {
   const number = sql`ready.number_fingerprint`
   const overall = overallLimits(rules)
-  const limits: Array<Link | undefined> = [
+  const unanswered = strangerLimits(rules, 'ready', (most) => sql`(select ${most} from allowed)`)
+  const stranger = sql<boolean>`ready.stranger`
+  // Numbers from before there were fingerprints of their block have none.
+  const hasPrefix = sql<boolean>`ready.prefix_fingerprint is not null`
+  const limits: Array<Link | false> = [
     {
       name: 'by_phone',
       refusal: 'phone-limit',
@@ -65,12 +83,18 @@ export function chainOf(rules: SendLimitRules, addressKey: Buffer): Link[] {
       most: rules.phoneDay,
       span: DAY,
     },
-    {
+    addressKey !== null && {
       name: 'by_address',
       refusal: 'address-limit',
       key: keyOf(KIND.address, sql`${addressKey}::bytea`),
       most: rules.addressHour,
       span: HOUR,
+    },
+    judged && {
+      name: 'by_prefix_unanswered',
+      refusal: 'prefix-unanswered',
+      ...unanswered.prefix,
+      applies: sql`(ready.newcomer and ${hasPrefix})`,
     },
     {
       name: 'by_prefix',
@@ -78,22 +102,63 @@ export function chainOf(rules: SendLimitRules, addressKey: Buffer): Link[] {
       key: keyOf(KIND.prefix, sql`ready.prefix_fingerprint`),
       most: rules.prefixHour,
       span: HOUR,
-      // Numbers from before there were fingerprints of their block have none.
-      applies: sql`ready.prefix_fingerprint is not null`,
+      applies: hasPrefix,
     },
-    rules.countryHour === undefined
-      ? undefined
-      : {
-          name: 'by_country',
-          refusal: 'country-limit',
-          key: keyOf(KIND.country, sql`convert_to(ready.country, 'UTF8')`),
-          most: rules.countryHour,
-          span: HOUR,
-        },
+    judged && {
+      name: 'by_country_unanswered',
+      refusal: 'country-paused',
+      ...unanswered.countryHour,
+      applies: stranger,
+    },
+    judged && {
+      name: 'by_country_unanswered_day',
+      refusal: 'country-paused',
+      ...unanswered.countryDay,
+      applies: stranger,
+    },
+    rules.countryHour !== undefined && {
+      name: 'by_country',
+      refusal: 'country-limit',
+      key: keyOf(KIND.country, sql`convert_to(ready.country, 'UTF8')`),
+      most: rules.countryHour,
+      span: HOUR,
+    },
     { name: 'by_overall', refusal: 'overall-limit', ...overall.hour },
     { name: 'by_overall_day', refusal: 'overall-day-limit', ...overall.day },
   ]
-  return limits.filter((limit) => limit !== undefined)
+  return limits.filter((limit) => limit !== false)
+}
+
+/**
+ * What limits sends to strangers: to newcomers, whose numbers they typed in and haven't proven, and to numbers that are
+ * asked for from browsers in which no code of the account was ever right. They count here while nobody answers
+ * them; in a block of numbers, those to newcomers alone.
+ * @param of table whose `prefix_fingerprint` and `country` it is about
+ * @param allowed expression of a column of `SendTraffic.allowances`
+ */
+export function strangerLimits(
+  { prefixUnanswered }: Pick<SendLimitRules, 'prefixUnanswered'>,
+  of: string,
+  allowed: (most: RawBuilder<number>) => RawBuilder<number>,
+): Record<'prefix' | 'countryHour' | 'countryDay', SendLimit> {
+  const country = sql`convert_to(${sql.ref(`${of}.country`)}, 'UTF8')`
+  return {
+    prefix: {
+      key: keyOf(KIND.prefixUnanswered, sql.ref(`${of}.prefix_fingerprint`)),
+      most: prefixUnanswered,
+      span: DAY,
+    },
+    countryHour: {
+      key: keyOf(KIND.countryUnanswered, country),
+      most: allowed(sql`allowed.hour_most`),
+      span: HOUR,
+    },
+    countryDay: {
+      key: keyOf(KIND.countryUnansweredDay, country),
+      most: allowed(sql`allowed.day_most`),
+      span: DAY,
+    },
+  }
 }
 
 /** The budgets of all sends. */

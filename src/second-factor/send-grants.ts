@@ -9,8 +9,9 @@ import {
   type SendLimitRules,
   type SendRefusalReason,
   sourceOf,
+  strangerLimits,
 } from './send-chain.ts'
-import { countSend, sendsNow } from './send-limits.ts'
+import { countSend, easesAt, sendsNow, takeBack } from './send-limits.ts'
 import { createSendTraffic } from './send-traffic.ts'
 import { nextSendAt, SUSPICIOUS_STARTS } from './send-waits.ts'
 
@@ -34,11 +35,14 @@ export interface GrantVerdict {
 export function createSendGrants(clock: Clock, rules: SendLimitRules) {
   const traffic = createSendTraffic(clock)
   const waitUntil = nextSendAt(rules.unanswered)
+  const answeredLimits = strangerLimits(rules, 'answered', (most) => most)
+  const after = (name: string) =>
+    sql`from answered where stranger and (select count(*) from ${sql.ref(name)}) >= 0`
 
   return {
     /**
      * Common table expressions that count one send under every limit. To stand after `ready (account_id,
-     * number_fingerprint, prefix_fingerprint, country, …)`, of one row or none, in a statement that sends.
+     * number_fingerprint, prefix_fingerprint, country, stranger, newcomer, …)`, of one row or none, in a statement that sends.
      * Among them, `granted` has one row if every limit granted the send, else none; a refusal is recorded. The
      * statement must not itself write the account's `second_factor`.
      *
@@ -47,18 +51,18 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
      * the moment a limit fills up, stays counted under the limits before that one in the chain: never too
      * little, and at most once for each statement that runs at that moment.
      *
+     * @param addressKey null for a send that nobody asks for
      * @param starts whether the send begins a sign-in, rather than repeats a code
      */
-    ctes(addressKey: Buffer, starts: boolean): RawBuilder<unknown> {
-      const chain = chainOf(rules, addressKey)
+    ctes(addressKey: Buffer | null, starts: boolean): RawBuilder<unknown> {
+      const chain = chainOf(rules, addressKey, { judged: true })
+      const inCountry = chain.filter(({ refusal }) => refusal === 'country-paused')
       const now = clock()
       return sql`
-        judged as materialized (${traffic.judged()}),
-        paused as (${traffic.pause()}),
+        allowed as materialized (${traffic.allowances(rules.prefixUnanswered)}),
         asked as materialized (
           select case
             when s.account_id is not null and ${waitUntil} > ${now} then 'account-wait'
-            when judged.paused_until is not null or judged.sends is not null then 'country-paused'
             ${sql.join(
               chain.map(
                 (link) =>
@@ -66,8 +70,9 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
               ),
               sql` `,
             )}
-          end as refusal, judged.paused_until, ${waitUntil} as wait_until
-          from ready cross join judged left join second_factor s on s.account_id = ready.account_id
+          end as refusal, ${waitUntil} as wait_until,
+          case when ready.stranger then greatest(${sql.join(inCountry.map((link) => easesAt(clock, link)))}) end as paused_until
+          from ready left join second_factor s on s.account_id = ready.account_id
         ),
         by_account as (
           update second_factor s set
@@ -81,22 +86,18 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
         ${sql.join(chain.map((link, index) => sql`${sql.ref(link.name)} as (${countSend(clock, link, sourceOf(chain, index))})`))},
         granted as (select suspicious from by_account where ${passedUpTo(chain, chain.length - 1)}),
         counted_traffic as (${traffic.countSend()}),
-        ${alertEntries(
-          clock,
-          [
-            {
-              span: 'hour',
-              most: rules.globalHour,
-              sends: sql`(select sends from by_overall)`,
-            },
-            {
-              span: 'day',
-              most: rules.globalDay,
-              sends: sql`(select sends from by_overall_day)`,
-            },
-          ],
-          sql`(select refusal from asked)`,
-        )},
+        ${alertEntries(clock, [
+          {
+            span: 'hour',
+            most: rules.globalHour,
+            sends: sql`(select sends from by_overall)`,
+          },
+          {
+            span: 'day',
+            most: rules.globalDay,
+            sends: sql`(select sends from by_overall_day)`,
+          },
+        ])},
         decided as materialized (${decision(chain)}),
         audited_refusals as (${auditEntry(
           clock,
@@ -118,8 +119,24 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
         array(select name from alerted) as alerts`
     },
 
-    /** To stand in the statement that passes a challenge; see there. */
-    countPass: traffic.countPass,
+    /**
+     * Common table expressions that count that a code arrived and was typed, and take back what it had used of what
+     * strangers may. To stand in the statement that passes a challenge, after `passed`, which returns the challenge's
+     * row, and `forgiven`, which returns what it changed of `second_factor`: sends lock that one first too, and
+     * these go on in their order, so that the two never wait for each other.
+     */
+    countPass: () => sql`
+      answered as materialized (
+        select p.country, p.prefix_fingerprint, passed.last_sent_at as sent_at,
+          p.pending or not passed.known_browser as stranger, p.pending as newcomer
+        from passed join phone p on p.id = passed.phone_id
+        where passed.passed_with in ('sms', 'voice') and p.country is not null and exists (select from forgiven)
+      ),
+      answered_prefix as (${takeBack(clock, answeredLimits.prefix, 2, sql`from answered where newcomer`)}),
+      answered_hour as (${takeBack(clock, answeredLimits.countryHour, 1, after('answered_prefix'))}),
+      answered_day as (${takeBack(clock, answeredLimits.countryDay, 1, after('answered_hour'))}),
+      counted_traffic as (${traffic.countPass}),
+      counted_day as (${traffic.countPassOfDay})`,
   }
 }
 
@@ -138,7 +155,7 @@ function decision(chain: readonly Link[]): RawBuilder<unknown> {
       end as refused_by,
       case asked.refusal
         when 'account-wait' then asked.wait_until
-        when 'country-paused' then coalesce(asked.paused_until, (select until from paused))
+        when 'country-paused' then asked.paused_until
       end as refused_until
     from ready, asked`
 }

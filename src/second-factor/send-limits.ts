@@ -14,7 +14,8 @@ export const DAY: Span = { slotSeconds: 3600, slots: 25 }
 export interface SendLimit {
   /** expression of the key in `send_limit` */
   key: RawBuilder<Buffer>
-  most: number
+  /** a number, or an expression of it */
+  most: number | RawBuilder<number>
   span: Span
 }
 
@@ -39,7 +40,7 @@ export function countSend(
   { key, most, span }: SendLimit,
   source: RawBuilder<unknown>,
 ): RawBuilder<{ sends: number }> {
-  const slot = slotOf(clock, span)
+  const slot = slotOf(clock(), span)
   const slots = slotsNow(clock, span)
   return sql`
     insert into send_limit as held (key, slot, slots)
@@ -51,9 +52,48 @@ export function countSend(
     returning ${sumOf(sql`slots`)} as sends`
 }
 
+/**
+ * A statement that takes sends back from a count, in the slot they were counted in.
+ * @param source `from … where …`, of rows whose `sent_at` tells when
+ */
+export function takeBack(
+  clock: Clock,
+  { key, span }: Omit<SendLimit, 'most'>,
+  count: number,
+  source: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  const slot = slotOf(clock(), span)
+  const place = sql`(${slot} - ${slotOf(sql`sent_at`, span)}) / ${unitsOf(span)} + 1`
+  return sql`
+    update send_limit held set slot = greatest(held.slot, ${slot}), slots = array(
+      select one - case when place = ${place} then ${sql.lit(count)} else 0 end
+      from unnest(${slotsNow(clock, span)}) with ordinality as counted (one, place) order by counted.place)
+    ${source} and held.key = ${key}
+    returning held.key`
+}
+
+/**
+ * When the sends that a limit holds will be fewer than its most, if none are added; the past if they are now, null if
+ * there are none.
+ */
+export function easesAt(clock: Clock, { key, most, span }: SendLimit): RawBuilder<Date | null> {
+  const slot = slotOf(clock(), span)
+  return sql`(
+    select to_timestamp((${slot} + (${sql.lit(span.slots)} - fits) * ${unitsOf(span)}) * ${sql.lit(UNIT_SECONDS)})
+    from (
+      select coalesce(max(place) filter (where total < ${most}), 0) as fits
+      from (
+        select place, sum(one) over (order by place) as total
+        from send_limit held, unnest(${slotsNow(clock, span)}) with ordinality as counted (one, place)
+        where held.key = ${key}
+      ) summed
+      having count(*) > 0
+    ) newest)`
+}
+
 /** Deletes counts that no longer weigh, `batch` at most. */
 export async function sweepSendLimits(db: Db, clock: Clock, batch: number): Promise<number> {
-  const oldest = sql`${slotOf(clock, DAY)} - ${sql.lit((DAY.slots * DAY.slotSeconds) / UNIT_SECONDS)}`
+  const oldest = sql`${slotOf(clock(), DAY)} - ${sql.lit((DAY.slots * DAY.slotSeconds) / UNIT_SECONDS)}`
   const { numAffectedRows } = await sql`
     delete from send_limit where key in (
       select key from send_limit where slot < ${oldest}
@@ -63,8 +103,7 @@ export async function sweepSendLimits(db: Db, clock: Clock, batch: number): Prom
 
 /** The counts of row `held` as they stand now: as many empty slots in front as have begun since. */
 function slotsNow(clock: Clock, span: Span): RawBuilder<number[]> {
-  const units = sql.lit(span.slotSeconds / UNIT_SECONDS)
-  const begun = sql`least(greatest((${slotOf(clock, span)} - held.slot) / ${units}, 0), ${sql.lit(span.slots)})::int`
+  const begun = sql`least(greatest((${slotOf(clock(), span)} - held.slot) / ${unitsOf(span)}, 0), ${sql.lit(span.slots)})::int`
   return sql`(array_fill(0, array[${begun}]) || held.slots)[1:${sql.lit(span.slots)}]`
 }
 
@@ -72,8 +111,9 @@ function sumOf(slots: RawBuilder<unknown>): RawBuilder<number> {
   return sql`(select sum(slot)::int from unnest(${slots}) as slot)`
 }
 
-/** Number of the slot that is running. */
-function slotOf(clock: Clock, { slotSeconds }: Span): RawBuilder<number> {
-  const units = slotSeconds / UNIT_SECONDS
-  return sql`(floor(extract(epoch from ${clock()}) / ${sql.lit(slotSeconds)})::bigint * ${sql.lit(units)})`
+const unitsOf = ({ slotSeconds }: Span) => sql.lit(slotSeconds / UNIT_SECONDS)
+
+/** Number of the slot that holds a moment. */
+function slotOf(time: RawBuilder<Date>, span: Span): RawBuilder<number> {
+  return sql`(floor(extract(epoch from ${time}) / ${sql.lit(span.slotSeconds)})::bigint * ${unitsOf(span)})`
 }

@@ -3,8 +3,8 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { sweepAlerts } from './send-alerts.ts'
-import { overallLimits, type SendLimitRules } from './send-chain.ts'
-import { sendsNow, sweepSendLimits } from './send-limits.ts'
+import { overallLimits, type SendLimitRules, strangerLimits } from './send-chain.ts'
+import { easesAt, sendsNow, sweepSendLimits } from './send-limits.ts'
 import { createSendTraffic } from './send-traffic.ts'
 
 export type SendStates = ReturnType<typeof createSendStates>
@@ -15,7 +15,7 @@ export interface CountryTraffic {
   sends: number
   /** how many of them came to a right code */
   passes: number
-  /** until when nothing is sent there; null where it isn't paused */
+  /** until when nothing is sent to strangers there, if nobody types a code; null where it isn't paused */
   pausedUntil: Date | null
 }
 
@@ -30,6 +30,12 @@ export function createSendStates({
   rules: SendLimitRules
 }) {
   const traffic = createSendTraffic(clock)
+  const { countryHour, countryDay } = strangerLimits(rules, 'allowed', (most) => most)
+  const paused = () =>
+    sql`(${sql.join(
+      [countryHour, countryDay].map((limit) => sql`${sendsNow(clock, limit)} >= ${limit.most}`),
+      sql` or `,
+    )})`
 
   return {
     /** How much of the budgets of an hour and of a day is used. */
@@ -40,14 +46,13 @@ export function createSendStates({
       return rows[0] ?? { hour: 0, day: 0 }
     },
 
-    /** Countries that got texts within the last day or are paused, busiest first. */
+    /** Countries that got texts within the last day, busiest first. */
     async countries(): Promise<CountryTraffic[]> {
       const { rows } = await sql<CountryTraffic>`
-        with seen as (${traffic.lastDay()}),
-        paused as (select country, until from send_pause where until > ${clock()})
-        select country, coalesce(sends, 0) as sends, coalesce(passes, 0) as passes, paused.until as "pausedUntil"
-        from seen full join paused using (country)
-        order by sends desc nulls last, country`.execute(db)
+        with ready as (${traffic.seen()}), allowed as (${traffic.allowances(rules.prefixUnanswered)})
+        select country, sends, passes, case when ${paused()} then
+          greatest(${easesAt(clock, countryHour)}, ${easesAt(clock, countryDay)}) end as "pausedUntil"
+        from allowed order by sends desc, country`.execute(db)
       return rows
     },
 
@@ -57,11 +62,14 @@ export function createSendStates({
      */
     async lift(country: string): Promise<boolean> {
       const { rows } = await sql`
-        with lifted as (
-          update send_pause set until = ${clock()}, times = 0
-          where country = ${country} and until > ${clock()}
-          returning country
+        with ready as (select ${country}::text as country, true as newcomer),
+        allowed as (${traffic.allowances(rules.prefixUnanswered)}),
+        lifted as (select country from allowed where ${paused()}),
+        emptied as (
+          delete from send_limit where key in (
+            select unnest(array[${countryHour.key}, ${countryDay.key}]) from allowed, lifted)
         ),
+        calm as (delete from send_alert where name in (select 'paused-' || country from lifted)),
         audited as (${auditEntry(
           clock,
           { type: 'country.resumed', detail: { country: sql`country` } },
@@ -71,13 +79,13 @@ export function createSendStates({
       return rows.length > 0
     },
 
-    /** Forgets counts, traffic, alerts and pauses that no longer weigh. */
+    /** Forgets counts, traffic and alerts that no longer weigh. */
     async sweep(batch: number): Promise<number> {
       let swept = await sweepSendLimits(db, clock, batch)
       for (const statement of [
         traffic.sweep(batch),
         sweepAlerts(clock, batch),
-        traffic.sweepPauses(batch),
+        traffic.sweepDays(batch),
       ]) {
         const { numAffectedRows } = await statement.execute(db)
         swept += Number(numAffectedRows ?? 0)

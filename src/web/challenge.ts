@@ -1,19 +1,23 @@
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { addressKey } from '../address.ts'
+import type { Metrics } from '../metrics.ts'
 import { authenticationBy } from '../oidc/acr.ts'
 import type { Authenticators } from '../second-factor/authenticators.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges, SendOutcome } from '../second-factor/challenges.ts'
-import type { Guesses, GuessOutcome, Passed } from '../second-factor/guesses.ts'
+import type { GuessOutcome, Passed } from '../second-factor/guess-parts.ts'
+import type { Guesses } from '../second-factor/guesses.ts'
 import type { OpenChallenge } from '../second-factor/look.ts'
 import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
 import { browserName } from './browser-name.ts'
+import { COUNTED, type CodeError } from './code-page.ts'
 import type { Enrolment } from './enrolment.ts'
 import { field, parseForm } from './forms.ts'
+import type { KnownBrowsers } from './known-browser.ts'
 import type { Pages } from './pages.ts'
 import type { SignIn } from './sign-in.ts'
-import type { Steps, StopFacts } from './steps.ts'
+import { callable, type Steps, type StopFacts } from './steps.ts'
 import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
@@ -24,18 +28,21 @@ interface Dependencies {
   authenticators: Authenticators
   trustedDevices: TrustedDevices
   trustedCookie: TrustedBrowserCookie
+  knownBrowsers: KnownBrowsers
   enrolment: Enrolment
   visitors: Visitors
   steps: Steps
   pages: Pages
   codeLength: number
+  metrics: Metrics
 }
 
 const codeForm = z.object({ code: field, remember: z.literal('yes').optional() })
 /** By its id: no number is ever taken from a form here. */
 const phoneForm = z.object({ phone: field.regex(/^[\w-]+$/) })
+const callForm = z.object({ phone: field.regex(/^[\w-]+$/).optional() })
 
-type Draw = (ctx: Context, visitor: Visitor, view: OpenChallenge, error: string | null) => void
+type Draw = (ctx: Context, visitor: Visitor, view: OpenChallenge, error: CodeError | null) => void
 
 const ofApp = (view: OpenChallenge) => view.asked === 'authenticator'
 
@@ -50,7 +57,7 @@ export function createChallengeSteps(deps: Dependencies) {
   async function showAgain(
     ctx: Context,
     visitor: Visitor,
-    wrong: ((view: OpenChallenge) => string) | null,
+    wrong: ((view: OpenChallenge) => CodeError) | null,
     draw: Draw,
   ): Promise<void> {
     const view = await challenges.look(visitor)
@@ -70,6 +77,7 @@ export function createChallengeSteps(deps: Dependencies) {
   }
 
   async function passed(ctx: Context, to: Passed, remembered: boolean): Promise<void> {
+    deps.knownBrowsers.noteProven(ctx, to.accountId)
     if (to.purpose === 'enrolment') return deps.enrolment.added(ctx, to)
     if (remembered) await remember(ctx, to.accountId)
     await signIn.passed(ctx, to.accountId, authenticationBy(to.factor), to.passedAt)
@@ -83,6 +91,10 @@ export function createChallengeSteps(deps: Dependencies) {
     draw: Draw,
   ): Promise<void> {
     const { say } = pages.languageOf(ctx)
+    const told = (code: CodeError['code'], sentence: string) =>
+      showAgain(ctx, visitor, () => ({ code, sentence }), draw)
+    const counted = COUNTED[guess.outcome]
+    if (counted) deps.metrics.codeEnded(counted)
     switch (guess.outcome) {
       case 'right':
         return passed(ctx, guess, remembered)
@@ -95,33 +107,42 @@ export function createChallengeSteps(deps: Dependencies) {
         return showAgain(
           ctx,
           visitor,
-          (view) =>
-            draw === steps.backupCode
-              ? say('backupCode.malformed')
-              : say('code.malformed', {
-                  length: ofApp(view) ? deps.authenticators.digits : codeLength,
-                }),
+          (view) => ({
+            code: 'malformed',
+            sentence:
+              draw === steps.backupCode
+                ? say('backupCode.malformed')
+                : say('code.malformed', {
+                    length: ofApp(view) ? deps.authenticators.digits : codeLength,
+                  }),
+          }),
           draw,
         )
       case 'wrong':
         return showAgain(
           ctx,
           visitor,
-          (view) =>
-            say(
+          (view) => ({
+            code: 'wrong',
+            sentence: say(
               draw === steps.backupCode
                 ? 'backupCode.wrong'
                 : ofApp(view)
                   ? 'code.wrongOfApp'
                   : 'code.wrong',
             ),
+          }),
           draw,
         )
+      case 'used':
+        return told('used', say(draw === steps.backupCode ? 'backupCode.used' : 'code.used'))
+      case 'not-judged':
+        return told('not-judged', say('code.notJudged'))
       case 'number-taken':
         await challenges.askNothing(visitor)
-        return showAgain(ctx, visitor, () => say('addPhone.taken'), draw)
+        return told('number-taken', say('addPhone.taken'))
       case 'ended':
-        return showAgain(ctx, visitor, () => say('code.unusable'), draw)
+        return told('unusable', say('code.unusable'))
     }
   }
 
@@ -130,7 +151,8 @@ export function createChallengeSteps(deps: Dependencies) {
     const view = await challenges.look(visitor)
     if (view.state !== 'open') return {}
     const backup = view.purpose === 'sign-in' && view.backupCodesLeft > 0
-    return { code: view.asked !== null, backup }
+    const call = view.asked === null ? callable(view) : undefined
+    return { code: view.asked !== null, backup, call }
   }
 
   /** Where a send leads. */
@@ -143,8 +165,8 @@ export function createChallengeSteps(deps: Dependencies) {
       return steps.stop(ctx, visitor, refused, { waitSeconds, ...(await waysOn(visitor)) })
     }
     const { waitSeconds } = outcome
-    const error = pages.say(ctx, 'code.tooSoon', { seconds: waitSeconds })
-    await showAgain(ctx, visitor, () => error, steps.code)
+    const sentence = pages.say(ctx, 'code.tooSoon', { seconds: waitSeconds })
+    await showAgain(ctx, visitor, () => ({ code: 'too-soon', sentence }), steps.code)
     ctx.status = 429
     ctx.set('Retry-After', String(waitSeconds))
   }
@@ -181,6 +203,13 @@ export function createChallengeSteps(deps: Dependencies) {
       const visitor = visitors.of(ctx)
       const { phone } = parseForm(ctx, phoneForm)
       await sent(ctx, visitor, await challenges.sendTo(visitor, phone, askerOf(ctx)))
+    },
+
+    /** Has the code said by a call. */
+    async call(ctx: Context): Promise<void> {
+      const visitor = visitors.of(ctx)
+      const { phone = null } = parseForm(ctx, callForm)
+      await sent(ctx, visitor, await challenges.call(visitor, phone, askerOf(ctx)))
     },
 
     /** Asks for the code of the authenticator app instead. */

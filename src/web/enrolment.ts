@@ -10,9 +10,10 @@ import type { Authenticators } from '../second-factor/authenticators.ts'
 import type { BackupCodes } from '../second-factor/backup-codes.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges } from '../second-factor/challenges.ts'
-import type { Passed } from '../second-factor/guesses.ts'
+import type { Passed } from '../second-factor/guess-parts.ts'
 import type { ChallengeView, OpenChallenge } from '../second-factor/look.ts'
 import type { Phones } from '../second-factor/phones.ts'
+import type { CodeError } from './code-page.ts'
 import { countriesIn } from './countries.ts'
 import { field, parseForm } from './forms.ts'
 import type { Pages } from './pages.ts'
@@ -101,11 +102,12 @@ export function createEnrolment(deps: Dependencies) {
     ctx: Context,
     visitor: Visitor,
     view: OpenChallenge,
-    error: string | null = null,
+    error: CodeError | null = null,
   ): Promise<void> {
     if (view.asked === 'phone') return steps.code(ctx, visitor, view, error)
-    if (view.asked === 'authenticator') return app(ctx, visitor, view, error)
-    choose(ctx, visitor, { error })
+    const sentence = error?.sentence ?? null
+    if (view.asked === 'authenticator') return app(ctx, visitor, view, sentence)
+    choose(ctx, visitor, { error: sentence })
   }
 
   /** Backup codes, shown this once. A first set that was shown and lost is made anew as long as the sign-in lasts. */

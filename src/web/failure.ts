@@ -103,5 +103,8 @@ export function titleOf(status: number, code: string): MessageKey {
 
 /** Paths hold ids of interactions and tokens of links, which belong in no log. */
 function withoutIds(path: string): string {
-  return path.slice(0, 200).replace(/^\/(interaction|auth|link)\/[^/]+/i, '/$1/:uid')
+  return path
+    .slice(0, 200)
+    .replace(/^\/(interaction|auth|link)\/[^/]+/i, '/$1/:uid')
+    .replace(/^(\/webhooks\/gateways\/[^/]+)\/.*/, '$1/:secret')
 }

@@ -4,7 +4,7 @@ import type { Challenges } from '../second-factor/challenges.ts'
 import type { Consent } from './consent.ts'
 import type { Enrolment } from './enrolment.ts'
 import type { SignIn } from './sign-in.ts'
-import { besidePrimary, type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
+import { besidePrimary, callable, type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
 import type { Visitors } from './visitor.ts'
 
 interface Dependencies {
@@ -33,7 +33,8 @@ export function createInteraction(deps: Dependencies) {
         if (backup) return steps.backupCode(ctx, visitor, view)
         if (view.asked) return steps.code(ctx, visitor, view)
         const others = besidePrimary(view)
-        if (others.length > 0) return steps.otherPhones(ctx, visitor, others)
+        const call = callable(view)
+        if (others.length > 0 || call) return steps.otherPhones(ctx, visitor, others, call)
       }
       const interaction = await signIn.interaction(ctx)
       const app = signIn.clientOf(interaction)

@@ -1,4 +1,5 @@
 import type { OutboxMessage } from '../messaging/gateways/outbox.ts'
+import type { OpenChallenge } from '../second-factor/look.ts'
 import type { AccountPageData } from './account/page-data.ts'
 
 /** Every page's forms carry it. */
@@ -34,7 +35,16 @@ export interface PageData extends AccountPageData {
     length: number
     minutesLeft: number
     triesLeft: number
-    delivery: 'sending' | 'accepted' | 'failed' | 'unconfirmed'
+    channel: OpenChallenge['channel']
+    delivery: OpenChallenge['delivery']
+    problem: OpenChallenge['problem']
+    /** whether it was sent again by another gateway, since the first one didn't deliver it */
+    rerouted: boolean
+    /** whether the page looks again by itself what became of it */
+    live: boolean
+    /** to hear the code by a call instead */
+    callUrl: string | null
+    errorCode: string | null
     resendInSeconds: number
     sendsLeft: number
     host: string
@@ -54,6 +64,7 @@ export interface PageData extends AccountPageData {
     /** back to the code; null where no other way is open */
     codeUrl: string | null
     /** set when few are left, so that it is time for new ones */
+    errorCode: string | null
     fewLeft: number | null
     triesLeft: number
     rememberDays: number
@@ -101,6 +112,11 @@ export interface PageData extends AccountPageData {
     /** to have the code sent to another phone, by its id in the field `phone` */
     phoneUrl: string
     otherPhones: ReadonlyArray<{ id: string; masked: string; label: string | null }>
+    /** to have the code said by a call to a phone that takes no texts */
+    callUrl: string
+    call: { id: string; masked: string; label: string | null } | null
+    /** why, in a word for programs */
+    code: string | null
   }
   consent: Form & {
     app: string | null

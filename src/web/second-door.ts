@@ -11,9 +11,10 @@ import type { BackupCodes } from '../second-factor/backup-codes.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Challenges, Issued, SendRefusal } from '../second-factor/challenges.ts'
 import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
+import type { KnownBrowsers } from './known-browser.ts'
 import type { Pages } from './pages.ts'
 import type { Interaction, SignIn } from './sign-in.ts'
-import { besidePrimary, type Steps, type StopFacts, USE_PASSWORD } from './steps.ts'
+import { besidePrimary, callable, type Steps, type StopFacts, USE_PASSWORD } from './steps.ts'
 import type { TrustedBrowserCookie } from './trusted-browser.ts'
 import type { Visitors } from './visitor.ts'
 
@@ -25,6 +26,7 @@ interface Dependencies {
   backupCodes: BackupCodes
   trustedDevices: TrustedDevices
   trustedCookie: TrustedBrowserCookie
+  knownBrowsers: KnownBrowsers
   visitors: Visitors
   steps: Steps
   pages: Pages
@@ -41,10 +43,14 @@ type Answer = Issued | 'no-factor' | SendRefusal
 const OF_THE_NUMBER: ReadonlySet<SendRefusal['refused']> = new Set([
   'phone-limit',
   'phone-day-limit',
+  'prefix-unanswered',
   'prefix-limit',
   'country-limit',
   'country-paused',
   'country-not-allowed',
+  'opted-out',
+  'landline',
+  'barred',
 ] as const)
 
 /** A factor is added on the strength of a password this fresh; an older session has to show it again. */
@@ -53,6 +59,7 @@ const FRESH_PASSWORD_SECONDS = 20 * 60
 /** What stands between the right password and the app: a code, adding a first factor, or nothing. */
 export function createSecondDoor(deps: Dependencies) {
   const { signIn, challenges, trustedDevices, trustedCookie, visitors, steps, pages } = deps
+  const { isProven } = deps.knownBrowsers
 
   function askedOf(interaction: Interaction) {
     const floor = signIn.clientOf(interaction)?.client_second_factor ?? null
@@ -68,7 +75,11 @@ export function createSecondDoor(deps: Dependencies) {
     interaction: Interaction,
     accountId: string,
   ): Promise<Answer> {
-    const asker = { address: addressKey(ctx.ip), language: pages.languageOf(ctx) }
+    const asker = {
+      address: addressKey(ctx.ip),
+      language: pages.languageOf(ctx),
+      knownBrowser: isProven(ctx, accountId),
+    }
     return challenges.issue(visitor, accountId, asker, secondsLeft(interaction))
   }
 
@@ -115,25 +126,29 @@ export function createSecondDoor(deps: Dependencies) {
     }
     const { refused, waitSeconds } = answer
     const ways =
-      refused === 'locked' ? {} : await otherWays(visitor, interaction, accountId, answer)
+      refused === 'locked' ? {} : await otherWays(ctx, visitor, interaction, accountId, answer)
     steps.stop(ctx, visitor, refused, { app, waitSeconds, ...ways })
   }
 
   /** What is left to someone whose primary phone gets no text just now. */
   async function otherWays(
+    ctx: Context,
     visitor: Visitor,
     interaction: Interaction,
     accountId: string,
     { refused }: SendRefusal,
   ): Promise<StopFacts> {
-    if (!(await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction)))) return {}
+    const left = secondsLeft(interaction)
+    const known = isProven(ctx, accountId)
+    if (!(await challenges.open(visitor, accountId, 'sign-in', left, known))) return {}
     const view = await challenges.look(visitor)
     if (view.state !== 'open') return {}
     const backup = view.backupCodesLeft > 0
     const otherPhones = OF_THE_NUMBER.has(refused) ? besidePrimary(view) : []
+    const call = callable(view)
     // A challenge that is left open is what is gone back to, so there must be something to do with it.
-    if (!backup && otherPhones.length === 0) await challenges.close(visitor)
-    return { backup, otherPhones }
+    if (!backup && !call && otherPhones.length === 0) await challenges.close(visitor)
+    return { backup, otherPhones, call }
   }
 
   return {

@@ -1,7 +1,9 @@
 import type { Context } from 'koa'
+import type { Metrics } from '../metrics.ts'
 import type { ClientRow } from '../oidc/clients.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { ChallengeView, OpenChallenge, PhoneChoice } from '../second-factor/look.ts'
+import { type CodeError, codePage, statusOf } from './code-page.ts'
 import type { Pages } from './pages.ts'
 import { STOPS, type Stop } from './stops.ts'
 import type { Visitors } from './visitor.ts'
@@ -17,6 +19,7 @@ interface Dependencies {
   rememberDays: number
   /** where a forgotten password is dealt with; null where no mail can be sent */
   forgottenUrl: string | null
+  metrics: Metrics
 }
 
 /** Why it stops, with what is known beside it. */
@@ -27,6 +30,8 @@ export interface StopFacts {
   backup?: boolean
   /** phones that a code may still go to */
   otherPhones?: readonly PhoneChoice[]
+  /** one that takes no texts, and may be called */
+  call?: PhoneChoice | undefined
   /** whether the code that was asked for would still do */
   code?: boolean
   /** whether the app asked for nothing less than what can't be had here, and is to be told so */
@@ -59,8 +64,10 @@ export function createSteps(deps: Dependencies) {
 
   /** Says why it can't go on, and what can be done. */
   function stop(ctx: Context, visitor: Visitor, why: Stop, facts: StopFacts = {}): void {
-    const { app, waitSeconds, backup = false, otherPhones = [], code = false } = facts
-    const { status, title, message, retryInMinutes: usual } = STOPS[why]
+    const { app, waitSeconds, backup = false, otherPhones = [], call = null, code = false } = facts
+    const { status, title, message, retryInMinutes: usual, counts } = STOPS[why]
+    // Looking again at what is over ends nothing more.
+    if (counts && ctx.method === 'POST') deps.metrics.codeEnded(counts)
     const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
     const { formToken, restartUrl: restart, cancelUrl, baseUrl, actionUrl } = links(visitor)
@@ -80,6 +87,9 @@ export function createSteps(deps: Dependencies) {
       backupUrl: backup ? baseUrl : null,
       phoneUrl: actionUrl('phone'),
       otherPhones,
+      callUrl: actionUrl('call'),
+      call,
+      code: why,
     })
   }
 
@@ -115,27 +125,26 @@ export function createSteps(deps: Dependencies) {
     },
 
     /** Asks for the code that was sent, or for that of the authenticator app. */
-    code(ctx: Context, visitor: Visitor, view: OpenChallenge, error: string | null = null): void {
+    code(
+      ctx: Context,
+      visitor: Visitor,
+      view: OpenChallenge,
+      error: CodeError | null = null,
+    ): void {
       const { actionUrl, baseUrl, ...rest } = links(visitor)
       const enrolling = view.purpose === 'enrolment'
-      const failed = view.asked === 'phone' && view.delivery === 'failed'
-      if (failed) ctx.set('Retry-After', '1')
-      pages.show(ctx, error ? 400 : failed ? 503 : 200, 'code', {
+      const status = statusOf(view, error)
+      if (status === 503) ctx.set('Retry-After', '1')
+      const length = view.asked === 'authenticator' ? 6 : codeLength
+      pages.show(ctx, status, 'code', {
         app: null,
         ...rest,
+        ...codePage(view, length, error, { callUrl: actionUrl('call') }),
         actionUrl: actionUrl('code'),
         resendUrl: actionUrl('resend'),
         phoneUrl: actionUrl('phone'),
-        phone: view.phone,
-        length: view.asked === 'authenticator' ? 6 : codeLength,
-        minutesLeft: Math.max(1, Math.ceil(view.secondsLeft / 60)),
-        triesLeft: view.triesLeft,
-        error,
-        delivery: view.delivery,
-        resendInSeconds: view.resendInSeconds,
-        sendsLeft: view.sendsLeft,
         host,
-        otherPhones: enrolling ? [] : view.otherPhones,
+        otherPhones: enrolling ? [] : view.otherPhones.filter(({ textable }) => textable),
         appUrl:
           !enrolling && view.hasAuthenticator && view.asked === 'phone' ? actionUrl('app') : null,
         backupUrl: !enrolling && view.backupCodesLeft > 0 ? baseUrl : null,
@@ -148,7 +157,7 @@ export function createSteps(deps: Dependencies) {
       ctx: Context,
       visitor: Visitor,
       view: OpenChallenge,
-      error: string | null = null,
+      error: CodeError | null = null,
     ): void {
       const { actionUrl, baseUrl, ...rest } = links(visitor)
       pages.show(ctx, error ? 400 : 200, 'backup-code', {
@@ -159,12 +168,18 @@ export function createSteps(deps: Dependencies) {
         fewLeft: view.backupCodesLeft <= FEW_BACKUP_CODES ? view.backupCodesLeft : null,
         triesLeft: view.triesLeft,
         rememberDays,
-        error,
+        error: error?.sentence ?? null,
+        errorCode: error?.code ?? null,
       })
     },
 
     /** The phones a code may go to, where the primary one gets none just now. */
-    otherPhones(ctx: Context, visitor: Visitor, phones: readonly PhoneChoice[]): void {
+    otherPhones(
+      ctx: Context,
+      visitor: Visitor,
+      phones: readonly PhoneChoice[],
+      call: PhoneChoice | null = null,
+    ): void {
       const { actionUrl, baseUrl, ...rest } = links(visitor)
       const { say } = pages.languageOf(ctx)
       pages.show(ctx, 200, 'ended', {
@@ -178,6 +193,9 @@ export function createSteps(deps: Dependencies) {
         backupUrl: null,
         phoneUrl: actionUrl('phone'),
         otherPhones: phones,
+        callUrl: actionUrl('call'),
+        call,
+        code: null,
       })
     },
 
@@ -215,7 +233,12 @@ export function createSteps(deps: Dependencies) {
 
 /** The phones that are left to choose from when the primary one, which comes first, was refused a text. */
 export function besidePrimary({ otherPhones: [, ...others] }: OpenChallenge): PhoneChoice[] {
-  return others
+  return others.filter(({ textable }) => textable)
+}
+
+/** The phone that can only be called, if calls can be made. */
+export function callable({ canCall, otherPhones }: OpenChallenge): PhoneChoice | undefined {
+  return canCall ? otherPhones.find(({ textable }) => !textable) : undefined
 }
 
 export function nameOf(app: ClientRow | undefined): string | null {

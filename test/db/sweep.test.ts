@@ -39,7 +39,7 @@ const TABLES = [
   'challenge',
   'send_limit',
   'send_traffic',
-  'send_pause',
+  'send_day',
   'send_alert',
   'sign_in_attempt',
   'message',
@@ -58,7 +58,7 @@ const sweeps: Record<Swept, (db: Kysely<Database>, batch: number) => Promise<num
   },
   send_limit: (db, batch) => sweepSendLimits(db, clock, batch),
   send_traffic: (db, batch) => removed(createSendTraffic(clock).sweep(batch).execute(db)),
-  send_pause: (db, batch) => removed(createSendTraffic(clock).sweepPauses(batch).execute(db)),
+  send_day: (db, batch) => removed(createSendTraffic(clock).sweepDays(batch).execute(db)),
   send_alert: (db, batch) => removed(sweepAlerts(clock, batch).execute(db)),
   sign_in_attempt: (db, batch) => createThrottle({ db, clock }).sweep(batch),
   message: (db, batch) => createMessages({ db, clock }).sweep(batch),
@@ -75,7 +75,7 @@ async function fill(): Promise<void> {
     sql`now() - case when i <= ${EXPIRED}::int then ${due}::interval else ${live}::interval end`
   const rows = sql`generate_series(1, ${EXPIRED + LIVE}::int) i`
   const key = sql`sha256(int4send(i))`
-  await sql`truncate oidc_record, challenge, send_limit, send_traffic, send_pause, send_alert, sign_in_attempt, message`.execute(
+  await sql`truncate oidc_record, challenge, send_limit, send_traffic, send_day, send_alert, sign_in_attempt, message`.execute(
     db,
   )
   await sql`insert into oidc_record (key, model, payload, expires_at)
@@ -95,8 +95,10 @@ async function fill(): Promise<void> {
     select 'c' || i, floor(extract(epoch from ${age('25 hours', '24 hours')}) / 300), 1, 0 from ${rows}`.execute(
     db,
   )
-  await sql`insert into send_pause (country, since, until, times, sends, passes)
-    select 'c' || i, now(), ${age('8 days', '6 days')}, 1, 1, 0 from ${rows}`.execute(db)
+  await sql`insert into send_day (country, day, passes)
+    select 'c' || i, floor(extract(epoch from ${age('14 days', '13 days')}) / 86400), 1 from ${rows}`.execute(
+    db,
+  )
   await sql`insert into send_alert (name, until)
     select 'a' || i, ${age('1 second', '-1 minute')} from ${rows}`.execute(db)
   await sql`insert into sign_in_attempt (key, failures, last_at)
@@ -193,7 +195,7 @@ describe('the plan', () => {
   })
 
   test('of a statement without an index is told from one with', async () => {
-    expect(await unindexedReads(explainer, 'select from message where provider_id = $1')).toEqual([
+    expect(await unindexedReads(explainer, 'select from message where detail = $1')).toEqual([
       'Seq Scan on message',
     ])
     expect(await unindexedReads(explainer, 'select from message where id = $1')).toEqual([])

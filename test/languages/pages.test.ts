@@ -78,6 +78,12 @@ describe('nor on pages that are hard to come to', () => {
     triesLeft: 1,
     error: null,
     delivery: 'accepted',
+    channel: 'sms',
+    problem: null,
+    rerouted: false,
+    live: true,
+    callUrl: '/',
+    errorCode: null,
     resendInSeconds: 0,
     sendsLeft: 1,
     host: 'login.example.com',
@@ -89,14 +95,29 @@ describe('nor on pages that are hard to come to', () => {
     rememberDays: 30,
   }
 
-  test.each(['sending', 'accepted', 'failed', 'unconfirmed'] as const)(
-    'the code page, %s',
-    (delivery) => {
-      for (const sendsLeft of [0, 1])
-        for (const minutesLeft of [0, 1, 5]) {
-          const data = { ...code, delivery, sendsLeft, minutesLeft }
-          expect(untranslated(pages.render(languages.byDefault, 'code', data))).toEqual([])
-        }
+  const unchanged = (data: PageData['code']) =>
+    expect(untranslated(pages.render(languages.byDefault, 'code', data))).toEqual([])
+
+  test.each([
+    'sending',
+    'accepted',
+    'delivered',
+    'undelivered',
+    'overdue',
+    'failed',
+    'unconfirmed',
+  ] as const)('the code page, %s', (delivery) => {
+    for (const sendsLeft of [0, 1])
+      for (const minutesLeft of [0, 1, 5]) unchanged({ ...code, delivery, sendsLeft, minutesLeft })
+    unchanged({ ...code, delivery, channel: 'voice' })
+    unchanged({ ...code, delivery, rerouted: true })
+  })
+
+  test.each(['opted-out', 'landline', 'barred', 'sim-swapped'] as const)(
+    'the code page of a number that is %s',
+    (problem) => {
+      unchanged({ ...code, delivery: 'failed', problem })
+      unchanged({ ...code, delivery: 'undelivered', problem, callUrl: null })
     },
   )
 
@@ -111,6 +132,9 @@ describe('nor on pages that are hard to come to', () => {
       backupUrl: '/',
       phoneUrl: '/',
       otherPhones: [{ id: 'p', masked: '••• ••• 21', label: 'Work' }],
+      callUrl: '/',
+      call: { id: 'q', masked: '••• ••• 22', label: null },
+      code: 'barred',
     })
     expect(untranslated(html)).toEqual([])
   })

@@ -7,12 +7,12 @@ import { createLanguages, loadCatalogues } from '../../src/languages/languages.t
 import { createLog } from '../../src/log.ts'
 import { createOutbox, type Outbox } from '../../src/messaging/gateways/outbox.ts'
 import { createMailer } from '../../src/messaging/mailer.ts'
-import { createMessenger } from '../../src/messaging/messenger.ts'
 import { createNoticeDelivery } from '../../src/messaging/notice-delivery.ts'
 import { createNotices } from '../../src/messaging/notices.ts'
 import { brand, prefixOf } from '../../src/phone-number.ts'
 import { createNoticeGrants } from '../../src/second-factor/notice-grants.ts'
 import { createSendGrants, type GrantVerdict } from '../../src/second-factor/send-grants.ts'
+import { createTestMessenger } from '../support/scripted-gateways.ts'
 import { NO_LIMITS, type Sends, startSends } from '../support/sends.ts'
 
 const NUMBER = brand('+46701234567')
@@ -66,7 +66,7 @@ async function tell(
     db,
     clock,
     vault,
-    messenger: createMessenger({ db, clock, gateways, log }),
+    messenger: createTestMessenger({ db, clock, gateways, log }),
     countText: createGrants(rules, allowed).count,
     mailer: createMailer({ settings, outbox, log }),
     languages: createLanguages(loadCatalogues(), 'en'),
@@ -111,7 +111,8 @@ function code(rules: Rules): RawBuilder<GrantVerdict> {
   return sql`
     with ready as (
       select 'anna' as account_id, ${fingerprint('phone', NUMBER)}::bytea as number_fingerprint,
-        ${fingerprint('phone-prefix', prefixOf(NUMBER))}::bytea as prefix_fingerprint, 'SE' as country
+        ${fingerprint('phone-prefix', prefixOf(NUMBER))}::bytea as prefix_fingerprint, 'SE' as country,
+        true as stranger, true as newcomer
     ),
     ${grants.ctes(Buffer.from('an address'), true)}
     select ${grants.verdict}`
@@ -165,18 +166,11 @@ describe('a notice by text', () => {
     expect(reached()).toEqual({ texts: 4, mails: 5 })
   })
 
-  test('goes to no country that is paused, until the pause ends', async () => {
-    await sql`
-      insert into send_pause (country, since, until, times, sends, passes)
-      values ('SE', ${sends.clock()}, ${sends.clock()} + interval '2 hours', 1, 60, 0)`.execute(
-      sends.db,
-    )
-    await tell(2, {})
-    expect(reached()).toEqual({ texts: 0, mails: 2 })
-    expect(await failed()).toEqual(new Array(2).fill(notTold('country-paused')))
-    sends.moveClock(2 * 3600 + 1)
-    await tell(1, {})
-    expect(reached()).toEqual({ texts: 1, mails: 3 })
+  test('goes also where nothing is sent to strangers', async () => {
+    const rules = { prefixUnanswered: 1 }
+    expect([await sendCode(rules), await sendCode(rules)]).toEqual([null, 'prefix-unanswered'])
+    await tell(2, rules)
+    expect(reached()).toEqual({ texts: 2, mails: 2 })
   })
 
   test('goes to no country that isn’t allowed, or to none', async () => {

@@ -12,11 +12,17 @@ import {
 
 const CODE = '804213'
 const TO = '+46701740605'
+const TEXT = `Sallyport: ${CODE} is your sign-in code.`
 const MESSAGE: OutgoingMessage = {
   reference: 'abcdefghijklmnopqrstuv',
   channel: 'sms',
   to: brand(TO),
-  text: `Sallyport: ${CODE} is your sign-in code.`,
+  text: TEXT,
+  sender: null,
+  validitySeconds: 300,
+  reportUrl: null,
+  language: 'en',
+  codeLength: 6,
 }
 
 let fake: FakeTextbee
@@ -29,7 +35,7 @@ afterAll(() => fake.close())
 
 function driver(settings: { baseUrl?: string; apiKey?: string; deviceId?: string } = {}) {
   const { baseUrl, apiKey, deviceId } = fake
-  return createTextbee({ baseUrl, apiKey, deviceId, ...settings })
+  return createTextbee({ baseUrl, apiKey, deviceId, webhookSecrets: [], ...settings })
 }
 
 function send(gateway = driver(), timeoutMs = 2000) {
@@ -39,7 +45,7 @@ function send(gateway = driver(), timeoutMs = 2000) {
 describe('a send that textbee takes', () => {
   it('has the batch id where the server runs with a queue', async () => {
     expect(await send()).toEqual({ outcome: 'accepted', providerId: '665f0c0e1f4b2a0012ab0003' })
-    expect(fake.messages).toMatchObject([{ to: TO, text: MESSAGE.text }])
+    expect(fake.messages).toMatchObject([{ to: TO, text: TEXT }])
     expect(fake.faults).toEqual([])
   })
 
@@ -55,13 +61,14 @@ describe('a send that textbee takes', () => {
       apiKey,
       deviceId,
       simSubscriptionId: 2,
+      webhookSecrets: [],
     })
     expect(await send(gateway)).toMatchObject({ outcome: 'accepted' })
     expect(fake.faults).toEqual([])
   })
 
   it('drops an id that is none', async () => {
-    for (const smsBatchId of [17, { $oid: 'x' }, 'x'.repeat(65), `id ${CODE}`]) {
+    for (const smsBatchId of [1.5, { $oid: 'x' }, 'x'.repeat(129), `id ${CODE}`]) {
       fake.answerNext({ status: 201, body: { data: { success: true, smsBatchId } } })
       expect(await send()).toEqual({ outcome: 'accepted', providerId: null })
     }

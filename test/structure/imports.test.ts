@@ -54,7 +54,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
 }
 
-const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'phone-number.ts'])
+const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'metrics.ts', 'phone-number.ts'])
 const DOMAIN = new Set([
   'accounts',
   'audit',
@@ -180,9 +180,11 @@ describe('habits', () => {
       challenge: 'second-factor',
       send_limit: 'second-factor',
       send_traffic: 'second-factor',
-      send_pause: 'second-factor',
+      send_day: 'second-factor',
       send_alert: 'second-factor',
       message: 'messaging',
+      gateway_state: 'messaging',
+      gateway_report: 'messaging',
       notice: 'messaging',
       client: 'oidc',
       oidc_record: 'oidc',

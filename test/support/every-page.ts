@@ -46,6 +46,31 @@ export const EVERY_PAGE: Record<string, Walk> = {
       world.house.gateway.mode = 'ok'
     },
   },
+  'code that was not delivered': {
+    heading: 'Enter your code',
+    async open(visit, world) {
+      await visit.toCode(await world.newcomer())
+      await world.house.db.updateTable('message').set({ state: 'failed' }).execute()
+      await visit.page.reload()
+      await visit.page.getByRole('alert').waitFor()
+    },
+  },
+  'number that takes no texts': {
+    heading: 'We can’t text your number',
+    async open(visit, world) {
+      const { username } = await world.newcomer()
+      await world.house.db
+        .updateTable('phone')
+        .set({ fault: 'opted-out', fault_until: new Date(Date.now() + 86_400_000 * 9) })
+        .where('account_id', 'in', (query) =>
+          query.selectFrom('account').select('id').where('username', '=', username),
+        )
+        .execute()
+      await visit.begin()
+      await visit.password({ username, phone: '' })
+      await visit.page.getByRole('button', { name: /Call/ }).waitFor()
+    },
+  },
   'code that no more texts are sent for': {
     heading: 'Enter your code',
     async open(visit, world) {

@@ -22,7 +22,7 @@ export const PHONES = ['+46701234567', '+46701234568', '+46701234569', '+4670123
 export const REDIRECT_URI = 'https://rp.example/cb'
 
 /** What an instance asks its database from time to time, whether or not anybody signs in. */
-const BACKGROUND = /^\s*update notice set\s+tries/
+const BACKGROUND = /^\s*(update notice set\s+tries|update message set watch_at)/
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 
@@ -69,6 +69,7 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
         SMS_LIMIT_GLOBAL_HOUR: '100000',
         SMS_LIMIT_PHONE_DAY: '1000',
         SMS_LIMIT_PREFIX_HOUR: '100000',
+        SMS_LIMIT_PREFIX_UNANSWERED: '100000',
         SMS_LIMIT_GLOBAL_DAY: '100000',
         SMS_LIMIT_UNANSWERED: '1000',
         ...env,

@@ -15,8 +15,18 @@ declare module 'vitest' {
   }
 }
 
-/** Starts one real PostgreSQL server for the whole run, with a migrated template to copy databases from. */
+/** Starts one real PostgreSQL server for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { url, stop } = await startPostgres()
+  project.provide('postgresUrl', url)
+  return stop
+}
+
+/**
+ * A real PostgreSQL server with a migrated template, `sallyport_template`, to copy databases from.
+ * @returns `url` of its maintenance database
+ */
+export async function startPostgres(): Promise<{ url: string; stop: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'))
   const port = await freePort()
   const EmbeddedPostgres = await importWithoutExitHooks()
@@ -49,10 +59,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   })
   await migrate(db)
   await db.destroy()
-  project.provide('postgresUrl', `${base}/postgres`)
-  return async () => {
-    await server.stop()
-    rmSync(directory, { recursive: true, force: true })
+  return {
+    url: `${base}/postgres`,
+    async stop() {
+      await server.stop()
+      rmSync(directory, { recursive: true, force: true })
+    },
   }
 }
 

@@ -18,6 +18,7 @@ export const NO_LIMITS: SendLimitRules = {
   phoneDay: PLENTY,
   addressHour: PLENTY,
   prefixHour: PLENTY,
+  prefixUnanswered: PLENTY,
   countryHour: undefined,
   globalHour: PLENTY,
   globalDay: PLENTY,
@@ -33,6 +34,9 @@ export interface Asked {
   country?: string
   address?: string
   starts?: boolean
+  stranger?: boolean
+  /** as strange as it is, unless that is said */
+  newcomer?: boolean
 }
 
 /** A moment in the middle of its five minutes, its hour and its day, so that nothing turns over by itself. */
@@ -68,7 +72,8 @@ export async function startSends() {
       return sql`
         with ready as (
           select ${account}::text as account_id, ${Buffer.from(number)}::bytea as number_fingerprint,
-            ${prefix === null ? null : Buffer.from(prefix)}::bytea as prefix_fingerprint, ${country}::text as country
+            ${prefix === null ? null : Buffer.from(prefix)}::bytea as prefix_fingerprint, ${country}::text as country,
+            ${asked.stranger ?? true}::bool as stranger, ${asked.newcomer ?? asked.stranger ?? true}::bool as newcomer
         ),
         ${grants.ctes(Buffer.from(asked.address ?? 'an address'), asked.starts ?? true)}
         select ${grants.verdict}`
@@ -134,7 +139,7 @@ export async function startSends() {
     /** As if nothing had been sent yet, at the first moment. */
     async reset(): Promise<void> {
       offset = 0
-      await sql`truncate send_limit, send_traffic, send_pause, send_alert`.execute(db)
+      await sql`truncate send_limit, send_traffic, send_day, send_alert`.execute(db)
       await sql`
         update second_factor set sends_since_success = 0, starts_since_success = 0, last_send_at = null`.execute(
         db,

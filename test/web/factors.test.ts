@@ -359,7 +359,7 @@ describe('a backup code', () => {
     const again = await atCode(username)
     const page = await again.step('backup-code', { code: codes[0] ?? '' })
     expect([page.status, headingOf(page)]).toEqual([400, BACKUP])
-    expect(alertOf(page)).toContain('isn’t right, or it was used before')
+    expect(alertOf(page)).toContain('That backup code was used before')
     expectNoWayIn(page)
   })
 

@@ -28,7 +28,7 @@ describe('a name', () => {
     async (name) => {
       const flow = await atLogin()
       expect((await flow.password(name)).status).toBe(303)
-      expect(house.gateway.messages).toHaveLength(1)
+      expect(house.codeTexts()).toHaveLength(1)
     },
   )
 

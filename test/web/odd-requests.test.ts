@@ -92,7 +92,7 @@ describe('an odd request', () => {
   })
 
   test.each([
-    ...['/.env', '/.git/config', '/metrics', '/debug', '/interaction/', '/interaction'],
+    ...['/.env', '/.git/config', '/debug', '/interaction/', '/interaction'],
     ...['/assets/', '/assets', '/assets/../package.json', '/package.json'],
     ...['/assets/%2e%2e%2fpackage.json', '/assets/styles.css.map', '/assets/code.js', '/admin'],
     ...['/src/main.ts', '/server-status', '/.well-known/', '/favicon.ico', '//evil.example', '/%'],
@@ -102,6 +102,20 @@ describe('an odd request', () => {
     expect(answer).toMatch(/^HTTP\/1.1 404 /)
     expect(answer).not.toMatch(/\r\nlocation:/i)
   })
+
+  test.each<Record<string, string>>([
+    { 'X-Forwarded-For': '203.0.113.9' },
+    { Forwarded: 'for=203.0.113.9' },
+    { Via: '1.1 proxy' },
+  ])(
+    'for /metrics from outside, by a proxy that says %j, finds nothing (input 108)',
+    async (by) => {
+      expect(await send('GET', '/metrics', by)).toMatch(/^HTTP\/1.1 404 /)
+      const here = await send('GET', '/metrics', {})
+      expect(here).toMatch(/^HTTP\/1.1 200 /)
+      expect(here).toContain('sallyport_codes_total{outcome="right"}')
+    },
+  )
 
   test('can’t make a redirect lead elsewhere or split a header (WEB-12)', async () => {
     for (const uid of [

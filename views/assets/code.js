@@ -5,6 +5,7 @@ requestAnimationFrame(() => document.querySelector('[data-focus]')?.focus())
 
 readCodeFromText()
 countDownToResend()
+followDelivery()
 submitOnce()
 refreshMessages()
 keepBackupCodes()
@@ -28,6 +29,7 @@ function readCodeFromText() {
 /** "Send again" waits as long as the server would make it wait. */
 function countDownToResend() {
   const button = document.querySelector('button[data-seconds]')
+  const call = document.querySelector('button[data-with-resend]')
   const seconds = Number(button?.dataset.seconds)
   if (!button || !(seconds > 0)) return
   const hint = document.getElementById('resend-hint')
@@ -37,6 +39,7 @@ function countDownToResend() {
   const tick = () => {
     const left = Math.ceil((readyAt - Date.now()) / 1000)
     button.disabled = left > 0
+    if (call) call.disabled = left > 0
     if (left > 0) {
       const time = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, '0')}`
       button.textContent = button.dataset.counting.replace('0:00', time)
@@ -50,6 +53,42 @@ function countDownToResend() {
   // The seconds it names stand still; those on the button don't.
   if (hint) hint.textContent = hint.dataset.waiting
   tick()
+}
+
+/** What became of the message: fetches the page again and shows its newer word, until there is nothing to come. */
+function followDelivery() {
+  const region = document.getElementById('delivery')
+  if (!region?.hasAttribute('data-live')) return
+  let looks = 0
+  const look = async () => {
+    if (document.hidden) return again()
+    const answer = await fetch(location.href).catch(() => null)
+    const page = answer && new DOMParser().parseFromString(await answer.text(), 'text/html')
+    const fresh = page?.getElementById('delivery')
+    // Another tab went on, or it is over.
+    if (page && !fresh) return
+    if (fresh && fresh.innerHTML !== region.innerHTML) {
+      region.dataset.state = fresh.dataset.state
+      const live = fresh.hasAttribute('data-live')
+      region.replaceChildren(...fresh.childNodes)
+      if (!live) replaceResend(page.querySelector('.resend'))
+    }
+    if (!fresh || fresh.hasAttribute('data-live')) again()
+  }
+  // Most texts arrive within seconds; nobody waits at the page for longer than some minutes.
+  const again = () => {
+    looks += 1
+    if (looks < 60) setTimeout(look, looks < 15 ? 2000 : 5000)
+  }
+  again()
+}
+
+/** Once it is clear that nothing arrives, there is nothing to wait for either. */
+function replaceResend(fresh) {
+  const resend = document.querySelector('.resend')
+  if (!fresh) resend?.remove()
+  else if (!(Number(fresh.querySelector('[data-seconds]')?.dataset.seconds) > 0))
+    resend?.replaceWith(fresh)
 }
 
 /** A second click must not send a form twice; coming back to the page makes it usable again. */

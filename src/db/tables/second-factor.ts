@@ -40,6 +40,9 @@ export interface PhoneTable {
   pending: Generated<boolean>
   /** until when it can't be the only proof for a sensitive change */
   held_until: Date | null
+  /** why texts don't reach it, and until when none is tried */
+  fault: 'opted-out' | 'landline' | 'barred' | null
+  fault_until: Date | null
 }
 
 export interface AuthenticatorTable {
@@ -74,6 +77,9 @@ export interface TrustedDeviceTable {
   expires_at: Date
 }
 
+/** What is wrong with a number, or with sending to it just now. */
+export type SendProblem = 'opted-out' | 'landline' | 'barred' | 'sim-swapped'
+
 export interface ChallengeTable {
   id: string
   /** hash of the interaction's uid */
@@ -86,6 +92,8 @@ export interface ChallengeTable {
   counter: BigInt8 | null
   authenticator_id: string | null
   purpose: Generated<'sign-in' | 'enrolment' | 'self-service'>
+  /** whether a code of the account was right in this browser before */
+  known_browser: Generated<boolean>
   channel: Generated<'sms' | 'voice'>
   created_at: Date
   expires_at: Date
@@ -94,6 +102,12 @@ export interface ChallengeTable {
   last_sent_at: Date
   /** when it was clear that no gateway took the last send */
   send_failed_at: Date | null
+  /** why, where it is not the gateways' fault */
+  send_problem: SendProblem | null
+  /** of the page that asked for the last send */
+  language: string | null
+  /** sends that nobody asked for: the one before was accepted and not delivered */
+  reroutes: Generated<number>
   passed_at: Date | null
   /** guesses after it was over; they count for nothing, and only so many are recorded */
   late_tries: Generated<number>

@@ -10,20 +10,17 @@ export interface SendTrafficTable {
   passes: number
 }
 
-export interface SendPauseTable {
+/** Kept for longer than `send_traffic`, to know what is usual. */
+export interface SendDayTable {
   country: string
-  since: Date
-  /** when it ends, or ended */
-  until: Date
-  /** how many pauses in a row this is */
-  times: number
-  /** what it was paused for: so many sends, and so few right codes */
-  sends: number
+  /** number of the day (UTC), counted from 1970 */
+  day: BigInt8
+  /** right codes of texts and calls that were sent on it */
   passes: number
 }
 
 export interface SendAlertTable {
-  /** as in `budget-hour-80`, or `prefix-` and a fingerprint */
+  /** as in `budget-hour-80`, `paused-DK`, or `prefix-` and a fingerprint */
   name: string
   /** until when it isn't raised again */
   until: Date

@@ -1,4 +1,6 @@
+import { languageTags } from '../../languages/languages.ts'
 import type { Channel, Gateway } from '../gateway.ts'
+import { asPlainText } from '../speech.ts'
 
 const KEPT = 200
 
@@ -30,9 +32,19 @@ export function createOutbox(): Outbox {
 
   return {
     name: 'outbox',
-    channels: ['sms', 'voice'],
-    async send({ to, text, channel }) {
-      keep({ to, text, channel })
+    can: {
+      channels: ['sms', 'voice'],
+      voiceLanguages: languageTags(),
+      senderKinds: [],
+      validity: null,
+      encoding: 'by-gateway',
+      maxTextLength: 2000,
+      idempotent: false,
+      sandbox: true,
+    },
+    async send(message) {
+      const { to, channel } = message
+      keep({ to, channel, text: channel === 'sms' ? message.text : asPlainText(message.speech) })
       return { outcome: 'accepted', providerId: null }
     },
     async check() {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
-import type { FailureClass, Gateway, SendResult } from '../gateway.ts'
+import type { DeliveryReport, FailureClass, Gateway, GatewayCheck, SendResult } from '../gateway.ts'
 import { type HttpResult, requestJson } from '../http.ts'
+import { type Answer, asProviderId, byStatus, judge, NO_CALLS, type Refusal } from '../judge.ts'
+import { outcomeOf, readTextbeeReport } from './textbee-reports.ts'
 
 export interface TextbeeSettings {
   /** e.g. `https://api.textbee.dev/api/v1`, or that of one's own server */
@@ -8,33 +10,60 @@ export interface TextbeeSettings {
   apiKey: string
   deviceId: string
   /** which SIM sends, in a phone with two */
-  simSubscriptionId?: number
+  simSubscriptionId?: number | undefined
+  /** that its webhook signs with; several during a change */
+  webhookSecrets: readonly string[]
 }
 
 /** textbee.dev: an Android phone sends by its own SIM. It knows no codes for errors, only sentences. */
 export function createTextbee(settings: TextbeeSettings): Gateway {
-  const { apiKey, deviceId, simSubscriptionId } = settings
+  const { apiKey, deviceId, simSubscriptionId, webhookSecrets } = settings
   const devicesUrl = `${settings.baseUrl.replace(/\/+$/, '')}/gateway/devices`
+  const deviceUrl = `${devicesUrl}/${encodeURIComponent(deviceId)}`
   const headers = { 'x-api-key': apiKey }
 
   return {
     name: 'textbee',
-    channels: ['sms'],
+    can: {
+      channels: ['sms'],
+      voiceLanguages: [],
+      senderKinds: ['chosen-there'],
+      validity: null,
+      encoding: 'by-gateway',
+      // The phone splits it, into at most 255 parts, of 67 letters where they aren't GSM-7.
+      maxTextLength: 255 * 67,
+      idempotent: false,
+      sandbox: false,
+    },
 
-    async send({ to, text }, signal) {
-      const url = `${devicesUrl}/${encodeURIComponent(deviceId)}/send-sms`
+    async send(message, signal) {
+      if (message.channel === 'voice') return NO_CALLS
+      const url = `${deviceUrl}/send-sms`
       const body = {
-        recipients: [to],
-        message: text,
+        recipients: [message.to],
+        message: message.text,
         ...(simSubscriptionId === undefined ? {} : { simSubscriptionId }),
       }
-      return judge(await requestJson({ method: 'POST', url, headers, body }, signal))
+      const result = await requestJson({ method: 'POST', url, headers, body }, signal)
+      return judge(result, readAccepted, readRefusal)
     },
 
     async check(signal) {
       const result = await requestJson({ method: 'GET', url: devicesUrl, headers }, signal)
       return judgeDevices(result, deviceId)
     },
+
+    async poll(providerId, signal) {
+      const url = `${deviceUrl}/sms-batch/${encodeURIComponent(providerId)}`
+      return readPolled(await requestJson({ method: 'GET', url, headers }, signal), providerId)
+    },
+
+    ...(webhookSecrets.length > 0 && {
+      reports: {
+        addressed: 'account',
+        read: (callback) => readTextbeeReport(callback, webhookSecrets),
+      },
+    }),
   }
 }
 
@@ -48,45 +77,22 @@ const Pushed = z.object({
   data: z.object({
     successCount: z.number(),
     failureCount: z.number(),
-    responses: z.unknown().optional(),
   }),
 })
 
-function judge(result: HttpResult): SendResult {
-  switch (result.kind) {
-    case 'misconfigured':
-      return { outcome: 'refused', failure: 'config', detail: result.detail }
-    case 'unreachable':
-      return { outcome: 'refused', failure: 'transient', detail: result.detail }
-    case 'lost':
-      return { outcome: 'unknown', detail: result.detail }
-    case 'answer':
-      if (result.status >= 200 && result.status < 300) return judgeSuccess(result)
-      return judgeRefusal(result.status, result.json)
-  }
-}
-
-type Answer = Extract<HttpResult, { kind: 'answer' }>
-
-function judgeSuccess({ status, json, fault }: Answer): SendResult {
+function readAccepted({ status, json }: Answer): SendResult | undefined {
   const queued = Queued.safeParse(json)
   if (queued.success) {
-    return { outcome: 'accepted', providerId: asBatchId(queued.data.data.smsBatchId) }
+    return { outcome: 'accepted', providerId: asProviderId(queued.data.data.smsBatchId) }
   }
   const pushed = Pushed.safeParse(json)
-  if (!pushed.success) {
-    return { outcome: 'unknown', detail: `http ${status}, ${fault ?? 'unrecognised'} body` }
-  }
+  if (!pushed.success) return undefined
   const { successCount, failureCount } = pushed.data.data
   if (failureCount > 0) {
     return { outcome: 'refused', failure: 'transient', detail: 'push-failed', httpStatus: status }
   }
   if (successCount < 1) return { outcome: 'unknown', detail: `http ${status}, nothing counted` }
   return { outcome: 'accepted', providerId: null }
-}
-
-function asBatchId(value: unknown): string | null {
-  return typeof value === 'string' && /^[\w-]{1,64}$/.test(value) ? value : null
 }
 
 /** Its sentences, by their beginning; what we log is ours, since an answer may echo the message. */
@@ -112,35 +118,24 @@ const Fault = z.object({
   hasReachedLimit: z.unknown().optional(),
 })
 
-function judgeRefusal(status: number, json: unknown): SendResult {
-  // A proxy gave up waiting for the server, which may have taken the message all the same.
-  if (status === 504) return { outcome: 'unknown', detail: 'http 504' }
-  const [failure, detail] = classify(status, Fault.safeParse(json).data)
-  return { outcome: 'refused', failure, detail, httpStatus: status }
-}
-
-function classify(
-  status: number,
-  fault: z.infer<typeof Fault> | undefined,
-): [FailureClass, string] {
-  if (status === 401) return ['config', 'unauthorized']
+function readRefusal(answer: Answer): Refusal | undefined {
+  const { status, json } = answer
+  const fault = Fault.safeParse(json).data
+  if (status === 401) return { failure: 'config', detail: 'unauthorized' }
   if (status === 429) {
     // Waiting some seconds helps against the one, not against the other.
-    return fault?.hasReachedLimit === true ? ['quota', 'plan-limit'] : ['throttle', 'too-many']
+    if (fault?.hasReachedLimit === true) return { failure: 'quota', detail: 'plan-limit' }
+    return { ...byStatus(answer), detail: 'too-many' }
   }
-  if (status === 400 || status === 500) {
-    const sentence = fault?.error ?? fault?.message ?? ''
-    const known = SENTENCES.find(([start]) => sentence.startsWith(start))
-    if (known) return [known[1], known[2]]
-  }
-  if (status >= 500 || status === 408) return ['transient', `http ${status}`]
-  // Redirects and unheard-of 4xx: most likely the base URL or something before the server is wrong.
-  return ['config', `http ${status}`]
+  if (status !== 400 && status !== 500) return undefined
+  const sentence = fault?.error ?? fault?.message ?? ''
+  const known = SENTENCES.find(([start]) => sentence.startsWith(start))
+  return known && { failure: known[1], detail: known[2] }
 }
 
 const Devices = z.object({ data: z.array(z.looseObject({ _id: z.string() })) })
 
-function judgeDevices(result: HttpResult, deviceId: string): { ok: boolean; detail: string } {
+function judgeDevices(result: HttpResult, deviceId: string): GatewayCheck {
   if (result.kind !== 'answer') return { ok: false, detail: `no answer: ${result.detail}` }
   const { status, json, fault } = result
   if (status === 401) return { ok: false, detail: 'the API key was refused' }
@@ -155,4 +150,19 @@ function judgeDevices(result: HttpResult, deviceId: string): { ok: boolean; deta
   if (device.enabled === false)
     return { ok: false, detail: 'the device is switched off in textbee' }
   return { ok: true, detail: 'the key works and the device is listed' }
+}
+
+const Batch = z.object({
+  data: z.object({
+    messages: z.tuple([z.object({ status: z.string(), errorCode: z.string().nullish() })]),
+  }),
+})
+
+function readPolled(result: HttpResult, providerId: string): DeliveryReport | null {
+  if (result.kind !== 'answer' || result.status !== 200) return null
+  const { data } = Batch.safeParse(result.json)
+  if (!data) return null
+  const { status, errorCode } = data.data.messages[0]
+  const outcome = outcomeOf(status, errorCode)
+  return { providerId, ...outcome, key: `${providerId}:polled:${outcome.state}` }
 }

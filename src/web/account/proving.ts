@@ -1,10 +1,12 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { addressKey } from '../../address.ts'
+import type { Metrics } from '../../metrics.ts'
 import type { Authenticators } from '../../second-factor/authenticators.ts'
 import type { Challenges, SendOutcome } from '../../second-factor/challenges.ts'
 import type { Guesses } from '../../second-factor/guesses.ts'
 import type { OpenChallenge } from '../../second-factor/look.ts'
+import { COUNTED, type CodeError, codePage, statusOf } from '../code-page.ts'
 import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { qrCode } from '../qr.ts'
@@ -25,6 +27,7 @@ interface Dependencies {
   authenticators: Authenticators
   codeLength: number
   host: string
+  metrics: Metrics
 }
 
 /** Time to find and install an app; a texted code has its own, shorter life. */
@@ -50,7 +53,8 @@ export function createProving(deps: Dependencies) {
   }
 
   function stop(ctx: Context, who: Me, base: string, why: Stop, waitSeconds?: number | null): void {
-    const { status, title, message, retryInMinutes: usual } = STOPS[why]
+    const { status, title, message, retryInMinutes: usual, counts } = STOPS[why]
+    if (counts && ctx.method === 'POST') deps.metrics.codeEnded(counts)
     const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
     const { say } = pages.languageOf(ctx)
@@ -66,6 +70,9 @@ export function createProving(deps: Dependencies) {
       backupUrl: null,
       phoneUrl: '',
       otherPhones: [],
+      callUrl: '',
+      call: null,
+      code: why,
     })
   }
 
@@ -74,22 +81,15 @@ export function createProving(deps: Dependencies) {
     who: Me,
     base: string,
     view: OpenChallenge,
-    error: string | null,
+    error: CodeError | null,
   ): void {
-    const failed = view.delivery === 'failed'
-    if (failed) ctx.set('Retry-After', '1')
-    pages.show(ctx, error ? 400 : failed ? 503 : 200, 'code', {
+    const status = statusOf(view, error)
+    if (status === 503) ctx.set('Retry-After', '1')
+    pages.show(ctx, status, 'code', {
       ...links(base),
       formToken: door.shell(ctx, who).formToken,
+      ...codePage(view, deps.codeLength, error, { callUrl: `${base}/prove/call` }),
       resendUrl: `${base}/prove/resend`,
-      phone: view.phone,
-      length: deps.codeLength,
-      minutesLeft: Math.max(1, Math.ceil(view.secondsLeft / 60)),
-      triesLeft: view.triesLeft,
-      error,
-      delivery: view.delivery,
-      resendInSeconds: view.resendInSeconds,
-      sendsLeft: view.sendsLeft,
       host: deps.host,
       phoneUrl: '',
       otherPhones: [],
@@ -122,13 +122,14 @@ export function createProving(deps: Dependencies) {
   }
 
   /** The page that is due. */
-  async function show(ctx: Context, who: Me, base: string, error: string | null): Promise<void> {
+  async function show(ctx: Context, who: Me, base: string, error: CodeError | null): Promise<void> {
     const view = await challenges.look(who.visitor)
     switch (view.state) {
       case 'open':
         // One challenge serves both: in another tab, something else may be added by now.
         if (view.asked === 'phone') return showCode(ctx, who, PHONES_URL, view, error)
-        if (view.asked === 'authenticator') return showApp(ctx, who, APP_URL, view, error)
+        if (view.asked === 'authenticator')
+          return showApp(ctx, who, APP_URL, view, error?.sentence ?? null)
         return goOn(ctx, base)
       case 'locked':
         return stop(ctx, who, base, 'locked', view.lockSeconds)
@@ -154,6 +155,10 @@ export function createProving(deps: Dependencies) {
     const { code } = readStrict(ctx, { code: field })
     const guess = await guesses.verify(who.visitor, code, async () => who.sessionUid)
     const { say } = pages.languageOf(ctx)
+    const counted = COUNTED[guess.outcome]
+    if (counted) deps.metrics.codeEnded(counted)
+    const told = (code: CodeError['code'], sentence: string) =>
+      show(ctx, who, base, { code, sentence })
     switch (guess.outcome) {
       case 'right':
       case 'passed-already':
@@ -161,11 +166,15 @@ export function createProving(deps: Dependencies) {
           ? goOn(ctx, APP_URL, 'app-added')
           : goOn(ctx, PHONES_URL, 'phone-added')
       case 'malformed':
-        return show(ctx, who, base, say('code.malformed', { length: deps.codeLength }))
+        return told('malformed', say('code.malformed', { length: deps.codeLength }))
       case 'wrong':
-        return show(ctx, who, base, say('code.wrong'))
+        return told('wrong', say('code.wrong'))
+      case 'used':
+        return told('used', say('code.used'))
+      case 'not-judged':
+        return told('not-judged', say('code.notJudged'))
       case 'number-taken':
-        return show(ctx, who, base, say('addPhone.taken'))
+        return told('number-taken', say('addPhone.taken'))
       case 'ended':
         return show(ctx, who, base, null)
     }
@@ -191,14 +200,19 @@ export function createProving(deps: Dependencies) {
         `${base}/prove`,
         door.form((ctx, who) => judge(ctx, who, base)),
       )
-      router.post(
-        `${base}/prove/resend`,
-        door.form(async (ctx, who) => {
-          readStrict(ctx, {})
-          const asker = { address: addressKey(ctx.ip), language: pages.languageOf(ctx) }
-          sent(ctx, who, base, await challenges.sendAgain(who.visitor, asker))
-        }),
-      )
+      for (const [step, send] of [
+        ['resend', challenges.sendAgain],
+        ['call', (visitor, asker) => challenges.call(visitor, null, asker)],
+      ] satisfies Array<[string, Challenges['sendAgain']]>) {
+        router.post(
+          `${base}/prove/${step}`,
+          door.form(async (ctx, who) => {
+            readStrict(ctx, {})
+            const asker = { address: addressKey(ctx.ip), language: pages.languageOf(ctx) }
+            sent(ctx, who, base, await send(who.visitor, asker))
+          }),
+        )
+      }
       for (const [step, next] of [
         ['again', `${base}/add`],
         ['cancel', base],

@@ -1,5 +1,6 @@
 import type Router from '@koa/router'
 import type { Audit } from '../../audit/audit.ts'
+import type { Metrics } from '../../metrics.ts'
 import type { Clients } from '../../oidc/clients.ts'
 import type { Consents } from '../../oidc/consents.ts'
 import type { Sessions } from '../../oidc/sessions.ts'
@@ -32,6 +33,7 @@ interface Dependencies extends Omit<DoorDependencies, 'relyingParty'> {
   defaultCountry: string | undefined
   trustedDeviceDays: number
   brandName: string
+  metrics: Metrics
 }
 
 /** Everything under `/account`: what people can see and change of their own. */

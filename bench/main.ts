@@ -1,0 +1,42 @@
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { startDatabases } from './databases.ts'
+import { pumping } from './pumping/pumping.ts'
+import { report } from './pumping/report.ts'
+
+type Databases = Awaited<ReturnType<typeof startDatabases>>
+
+/** What each bench measures, and how that is told. */
+const BENCHES: Record<
+  string,
+  (databases: Databases) => Promise<{ figures: unknown; text: string }>
+> = {
+  async pumping({ fresh }) {
+    const figures = await pumping(fresh)
+    return { figures, text: report(figures) }
+  },
+}
+
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'string' } },
+  allowPositionals: true,
+})
+const [name] = positionals
+const chosen = Object.entries(BENCHES).filter(([one]) => name === undefined || one === name)
+if (chosen.length === 0) {
+  console.error(`There is no bench ${name}; there are: ${Object.keys(BENCHES).join(', ')}.`)
+  process.exit(2)
+}
+
+const databases = await startDatabases()
+try {
+  const all: Record<string, unknown> = {}
+  for (const [one, run] of chosen) {
+    const { figures, text } = await run(databases)
+    console.log(text)
+    all[one] = figures
+  }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, null, 2)}\n`)
+} finally {
+  await databases.stop()
+}

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { runAttack } from '../bench/pumping/pumping.ts'
+import { report } from '../bench/pumping/report.ts'
+import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
+import { createTestDatabase } from './support/database.ts'
+
+const SHORT: Attack = {
+  name: 'short',
+  what: 'one block for an hour',
+  waves: [{ country: 'AZ', blocks: 1, hourly: 120, from: 1, to: 2 }],
+}
+
+test('the pumping bench has figures of every defence, and ours loses on neither money nor people', async () => {
+  const traffic = createTraffic(SHORT, 3, 0.25)
+  expect(createTraffic(SHORT, 3, 0.25)).toEqual(traffic)
+  const result = await runAttack(SHORT, traffic, createTestDatabase)
+  const { none, Sallyport: ours, ...others } = result.defences
+  expect(Object.keys(others)).toEqual([
+    'fixed limits',
+    'country budgets, documented',
+    'country budgets, built',
+  ])
+  const honest = traffic.filter(({ does }) => does !== 'attacker').length
+  expect(honest).toBeGreaterThan(20)
+  for (const figures of Object.values(result.defences))
+    expect(figures).toEqual({
+      pumped: expect.any(Number),
+      lost: expect.closeTo(figures.pumped * 0.25),
+      honest,
+      refused: expect.any(Number),
+      refusedKnown: expect.any(Number),
+    })
+  // Each of the 30 sign-ins asks four times, and nothing refuses anyone.
+  expect(none).toMatchObject({ pumped: 120, refused: 0 })
+  // One block, and what it may have unanswered.
+  expect(ours?.pumped).toBe(4)
+  expect(ours?.refused).toBe(0)
+  for (const { pumped } of Object.values(others)) expect(pumped).toBeGreaterThan(0)
+  expect(report([result])).toContain('| Sallyport ')
+})

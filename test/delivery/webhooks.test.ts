@@ -1,0 +1,163 @@
+import { createHmac } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { FakeGateway } from '../support/fake-gateway.ts'
+import { burst, createFlow } from '../support/flow.ts'
+import { reportFrom, startSmstools, stateOf } from '../support/gateways.ts'
+import { type House, PHONES, startHouse } from '../support/house.ts'
+import { exchange, head } from '../support/raw.ts'
+
+let smstools: FakeGateway
+let house: House
+let people = 0
+beforeAll(async () => {
+  const started = await startSmstools()
+  smstools = started.fake
+  house = await startHouse({
+    env: { ...started.env, SMS_GATEWAYS: 'smstools', SMS_DELIVERY_WAIT_SECONDS: '300' },
+  })
+  await house.addClient()
+})
+beforeEach(() => smstools.reset())
+afterAll(async () => {
+  await house.stop()
+  await smstools.close()
+})
+
+/** Someone who waits for a text, and the id it has at the gateway. */
+async function waiting() {
+  const username = `person${++people}`
+  await house.addAccount(username)
+  const flow = createFlow(house)
+  await flow.toCode(username)
+  const id = smstools.messages.at(-1)?.providerId ?? ''
+  return { flow, id, state: async () => stateOf(await flow.page()) }
+}
+
+const rows = () => house.db.selectFrom('message').selectAll().execute()
+const url = (name: string) => `${house.url}/webhooks/gateways/${name}`
+
+describe('a delivery report', () => {
+  test('moves its own message, forwards (GWY-12, input 103)', async () => {
+    const one = await waiting()
+    const other = await waiting()
+    expect((await reportFrom(house, one.id, 'sent')).status).toBe(200)
+    expect(await one.state()).toBe('accepted')
+    expect((await reportFrom(house, one.id, 'delivered')).status).toBe(200)
+    expect(await one.state()).toBe('delivered')
+    for (const state of ['sent', 'failed', 'rejected'] as const)
+      expect((await reportFrom(house, one.id, state)).status).toBe(200)
+    expect(await one.state()).toBe('delivered')
+    expect(await other.state()).toBe('accepted')
+  })
+
+  test('changes nothing but that message: no guess, lock, phone or challenge (GWY-12, CHL-01)', async () => {
+    const { flow, id } = await waiting()
+    await flow.code('000000')
+    const seen = async () => ({
+      challenges: await house.db.selectFrom('challenge').selectAll().orderBy('id').execute(),
+      factors: await house.db
+        .selectFrom('second_factor')
+        .selectAll()
+        .orderBy('account_id')
+        .execute(),
+      phones: await house.db.selectFrom('phone').selectAll().orderBy('id').execute(),
+    })
+    const before = await seen()
+    await reportFrom(house, id, 'delivered')
+    expect(await seen()).toEqual(before)
+    const query = new URL((await flow.step('code', { code: '000001' })).location ?? 'x:y')
+    expect(query.searchParams.get('code')).toBeNull()
+  })
+
+  test('that comes again and again counts once (GWY-11)', async () => {
+    const { id } = await waiting()
+    const events = () =>
+      house.db
+        .selectFrom('audit_event')
+        .select('id')
+        .where('type', '=', 'message.delivered')
+        .execute()
+    const before = (await events()).length
+    const at = Math.floor(Date.now() / 1000)
+    const answers = await burst(10, () => reportFrom(house, id, 'delivered', { at }))
+    expect(answers.map(({ status }) => status)).toEqual(Array(10).fill(200))
+    expect((await events()).length - before).toBe(1)
+  })
+
+  test('of a message that is not ours is taken without a word more (GWY-13)', async () => {
+    const before = await rows()
+    const answer = await reportFrom(house, 'nobody-knows-this', 'delivered')
+    expect([answer.status, await answer.json()]).toEqual([200, { status: 'ok' }])
+    expect(await rows()).toEqual(before)
+  })
+
+  test.each([
+    ['another key', { secret: 'not-the-secret' }],
+    ['an old time', { at: Math.floor(Date.now() / 1000) - 900 }],
+    ['a time to come', { at: Math.floor(Date.now() / 1000) + 900 }],
+    ['no signature', { headers: { 'x-smstools-signature': '' } }],
+    ['a foreign signature', { headers: { 'x-smstools-signature': 't=1,v1=00' } }],
+  ])('signed with %s is refused, and moves nothing (GWY-10, input 102)', async (_, options) => {
+    const { id, state } = await waiting()
+    const answer = await reportFrom(house, id, 'delivered', options)
+    expect(answer.status).toBe(401)
+    expect(JSON.stringify(await answer.json())).not.toContain(id)
+    expect(await state()).toBe('accepted')
+  })
+
+  test('of another gateway is not taken for one of this', async () => {
+    expect((await fetch(url('twilio'), { method: 'POST', body: 'x=1' })).status).toBe(404)
+    expect((await fetch(url('..%2fsmstools'), { method: 'POST' })).status).toBe(404)
+    expect((await fetch(url('smstools'))).status).toBe(401)
+  })
+
+  test('of any size or shape is answered, and too much is not read (input 104)', async () => {
+    const big = Buffer.alloc(100 * 1024, 'x')
+    expect((await fetch(url('smstools'), { method: 'POST', body: big })).status).toBe(413)
+    for (const body of ['', '{', 'null', '[]', '{"message":null}', '\0\0', '💥'.repeat(100)])
+      expect((await fetch(url('smstools'), { method: 'POST', body })).status).toBe(401)
+  })
+
+  test('is no way in for texts that people send back (GWY-16)', async () => {
+    const { flow } = await waiting()
+    const at = Math.floor(Date.now() / 1000)
+    const body = JSON.stringify({
+      webhook_type: 'inbox_message',
+      message: { sender: PHONES[0], content: 'YES' },
+    })
+    const v1 = createHmac('sha256', 'smstools-webhook-secret').update(`${at}.${body}`).digest('hex')
+    const headers = {
+      'x-smstools-timestamp': String(at),
+      'x-smstools-signature': `t=${at},v1=${v1}`,
+    }
+    const answer = await fetch(url('smstools'), { method: 'POST', body, headers })
+    expect(answer.status).toBe(200)
+    expect((await flow.page()).html).toContain('one-time-code')
+  })
+
+  test('leaves no number, text or secret in any log', async () => {
+    const { id } = await waiting()
+    await reportFrom(house, id, 'delivered')
+    const logged = house.logged.join('\n')
+    expect(logged).toContain('delivery report')
+    for (const secret of [
+      PHONES[0].slice(1),
+      'smstools-webhook-secret',
+      /#(\d+)$/.exec(smstools.messages[0]?.text ?? '')?.[1] ?? 'no code',
+    ])
+      expect(logged).not.toContain(secret)
+  })
+})
+
+test('a flood is cut off before it is read, and says when to come again (GWY-14, input 104)', async () => {
+  const path = '/webhooks/gateways/smstools'
+  const post = (last: boolean) =>
+    head('POST', path, { 'Content-Length': '2', ...(!last && { Connection: 'keep-alive' }) })
+  // One after another without waiting, so that it takes but a moment.
+  const requests = Array.from({ length: 700 }, (_, index) => `${post(index === 699)}{}`)
+  const answers = await exchange(Number(new URL(house.url).port), requests.join(''))
+  const statuses = answers.match(/(?<=HTTP\/1\.1 )\d{3}/g) ?? []
+  expect(statuses).toHaveLength(700)
+  expect(new Set(statuses)).toEqual(new Set(['401', '429']))
+  expect(answers).toMatch(/^Retry-After: 60/im)
+})
