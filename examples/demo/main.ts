@@ -32,6 +32,7 @@ async function demo(): Promise<void> {
     DEFAULT_COUNTRY: 'SE',
     TRUSTED_DEVICE_DAYS: '14',
     SMS_GATEWAYS: 'outbox',
+    VOICE_GATEWAYS: 'outbox',
     // Each start signs in once, and nobody pays for these texts.
     SMS_LIMIT_PHONE_HOUR: '1000',
     SMS_LIMIT_PHONE_DAY: '1000',

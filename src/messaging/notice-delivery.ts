@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { inCircumstances } from '../audit/circumstances.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
@@ -11,6 +10,7 @@ import type { Messenger } from './messenger.ts'
 import { createNoticeStatements, type DueNotice, MOST_TRIES } from './notice-statements.ts'
 import { isLinkKind, isNoticeKind, linkMail, noticeMail, noticeText } from './notice-words.ts'
 import { DETAIL, RECIPIENT } from './notices.ts'
+import { createWorker } from './worker.ts'
 
 const EVERY_MS = 5000
 /** Sent side by side, so that one slow server holds up no other notice past its time. */
@@ -59,20 +59,15 @@ export type NoticeDelivery = ReturnType<typeof createNoticeDelivery>
 export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
   const { db, clock, vault, messenger, countText, mailer, languages, brand, issuer, log } = deps
   const statements = createNoticeStatements(clock)
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let working: Promise<void> | undefined
-  /** there may be more than the round that is being made has seen */
-  let more = false
-
-  async function work(): Promise<void> {
-    do {
-      more = false
+  const { wake, start, stop, idle } = createWorker(
+    async () => {
       const { rows } = await statements.take(BATCH).execute(db)
       await Promise.all(rows.map(handle))
-      more ||= rows.length === BATCH
-    } while (more && !stopped)
-  }
+      return rows.length === BATCH
+    },
+    EVERY_MS,
+    (error) => log.warn({ error }, 'notices were put off'),
+  )
 
   async function handle(notice: DueNotice): Promise<void> {
     const { id, kind, medium, tries } = notice
@@ -132,38 +127,11 @@ export function createNoticeDelivery(deps: NoticeDeliveryDeps) {
     return shape.parse(JSON.parse(vault.open(sealed, { column, row: id }).toString('utf8')))
   }
 
-  /** Sends what is due, now rather than at the next round: for after a commit. */
-  function wake(): void {
-    if (stopped) return
-    more = true
-    // Not in the circumstances of the request that wakes it: it tells of others as well.
-    working ??= inCircumstances({ actor: 'system', requestId: null, address: null }, work)
-      .catch((error: unknown) => log.warn({ error }, 'notices were put off'))
-      .finally(() => {
-        working = undefined
-        if (more) wake()
-      })
-  }
-
   return {
     wake,
-
-    /** Begins to look for what is due, at once and from time to time. */
-    start(): void {
-      timer ??= setInterval(wake, EVERY_MS).unref()
-      wake()
-    },
-
-    /** Takes no more notices; what is being sent is finished (`idle`). */
-    stop(): void {
-      stopped = true
-      clearInterval(timer)
-    },
-
-    /** Resolves when nothing is being sent any more. */
-    async idle(): Promise<void> {
-      while (working) await working
-    },
+    start,
+    stop,
+    idle,
 
     /** Deletes notices after their keeping, `batch` at most. */
     async sweep(batch: number): Promise<number> {

@@ -1,4 +1,3 @@
-import { inCircumstances } from '../audit/circumstances.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import type { Log } from '../log.ts'
@@ -7,6 +6,7 @@ import type { Channel, Gateway } from './gateway.ts'
 import type { Orders } from './orders.ts'
 import type { Reports } from './reports.ts'
 import { createWatchStatements, type WatchedMessage } from './watch-statements.ts'
+import { createWorker } from './worker.ts'
 
 const EVERY_MS = 2000
 const BATCH = 20
@@ -55,20 +55,15 @@ interface Dependencies {
 export function createWatch({ db, clock, orders, reports, waitSeconds, log }: Dependencies) {
   const statements = createWatchStatements(clock)
   let reroute: Reroute | undefined
-  let timer: NodeJS.Timeout | undefined
-  let stopped = false
-  let working: Promise<void> | undefined
-  /** there may be more than the round that is being made has seen */
-  let more = false
-
-  async function work(): Promise<void> {
-    do {
-      more = false
+  const worker = createWorker(
+    async () => {
       const { rows } = await statements.take(BATCH).execute(db)
       await Promise.all(rows.map(handle))
-      more ||= rows.length === BATCH
-    } while (more && !stopped)
-  }
+      return rows.length === BATCH
+    },
+    EVERY_MS,
+    (error) => log.warn({ error }, 'messages were not followed up'),
+  )
 
   async function handle(message: WatchedMessage): Promise<void> {
     try {
@@ -112,34 +107,15 @@ export function createWatch({ db, clock, orders, reports, waitSeconds, log }: De
       : message
   }
 
-  function wake(): void {
-    if (stopped || !reroute) return
-    more = true
-    working ??= inCircumstances({ actor: 'system', requestId: null, address: null }, work)
-      .catch((error: unknown) => log.warn({ error }, 'messages were not followed up'))
-      .finally(() => {
-        working = undefined
-        if (more) wake()
-      })
-  }
-
   return {
     /** Begins to look at what is due, at once and from time to time. */
     start(by: Reroute): void {
       reroute = by
-      reports.onUndelivered(wake)
-      timer ??= setInterval(wake, EVERY_MS).unref()
-      wake()
+      reports.onUndelivered(worker.wake)
+      worker.start()
     },
 
-    stop(): void {
-      stopped = true
-      clearInterval(timer)
-    },
-
-    /** Resolves when nothing is being done any more. */
-    async idle(): Promise<void> {
-      while (working) await working
-    },
+    stop: worker.stop,
+    idle: worker.idle,
   }
 }
