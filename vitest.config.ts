@@ -14,6 +14,8 @@ export default defineConfig({
           testTimeout: 30_000,
           hookTimeout: 60_000,
           pool: 'forks',
+          // Tests share nothing but modules, which are then read once a worker and not once a file.
+          isolate: false,
         },
       },
       { test: { name: 'structure', include: ['test/structure/**/*.test.ts'] } },

@@ -36,8 +36,9 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
   const traffic = createSendTraffic(clock)
   const waitUntil = nextSendAt(rules.unanswered)
   const answeredLimits = strangerLimits(rules, 'answered', (most) => most)
-  const after = (name: string) =>
-    sql`from answered where stranger and (select count(*) from ${sql.ref(name)}) >= 0`
+  // Left to itself, PostgreSQL would run such expressions in the opposite order.
+  const turnAfter = (name: string) => sql`(select count(*) from ${sql.ref(name)}) >= 0`
+  const after = (name: string) => sql`from answered where stranger and ${turnAfter(name)}`
 
   return {
     /**
@@ -135,8 +136,8 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
       answered_prefix as (${takeBack(clock, answeredLimits.prefix, 2, sql`from answered where newcomer`)}),
       answered_hour as (${takeBack(clock, answeredLimits.countryHour, 1, after('answered_prefix'))}),
       answered_day as (${takeBack(clock, answeredLimits.countryDay, 1, after('answered_hour'))}),
-      counted_traffic as (${traffic.countPass}),
-      counted_day as (${traffic.countPassOfDay})`,
+      counted_traffic as (${traffic.countPass(turnAfter('answered_day'))}),
+      counted_day as (${traffic.countPassOfDay(turnAfter('counted_traffic'))})`,
   }
 }
 

@@ -55,16 +55,20 @@ export function createSendTraffic(clock: Clock) {
       select ready.country, ${current()}, 1, 0 from ready, granted
       on conflict (country, slot) do update set sends = held.sends + 1`,
 
-    /** Counts, with its send, that the code of `answered` arrived and was typed. */
-    countPass: sql`
+    /**
+     * Counts, with its send, that the code of `answered` arrived and was typed.
+     * @param turn condition that is true once it is this row's turn to be locked
+     */
+    countPass: (turn: RawBuilder<unknown>) => sql`
       insert into send_traffic as held (country, slot, sends, passes)
-      select country, ${slotOf(sql`sent_at`)}, 0, 1 from answered
-      on conflict (country, slot) do update set passes = held.passes + 1`,
+      select country, ${slotOf(sql`sent_at`)}, 0, 1 from answered where ${turn}
+      on conflict (country, slot) do update set passes = held.passes + 1
+      returning held.country`,
 
     /** The same for the day. */
-    countPassOfDay: sql`
+    countPassOfDay: (turn: RawBuilder<unknown>) => sql`
       insert into send_day as held (country, day, passes)
-      select country, ${dayOf(sql`sent_at`)}, 1 from answered
+      select country, ${dayOf(sql`sent_at`)}, 1 from answered where ${turn}
       on conflict (country, day) do update set passes = held.passes + 1`,
 
     /** Countries that got something within the last day. */

@@ -97,7 +97,7 @@ describe('every documented refusal', () => {
     [500, bad('Failed to add SMS to queue'), 'transient'],
     [201, { data: { successCount: 0, failureCount: 1, responses: [] } }, 'transient'],
     // Not documented, but to be expected.
-    [400, { error: { nested: true } }, 'config'],
+    [400, { error: { nested: true } }, 'content'],
     [404, '<html>no such page</html>', 'config'],
     [429, '', 'throttle'],
     [502, '<html>bad gateway</html>', 'transient'],
