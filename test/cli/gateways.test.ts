@@ -63,13 +63,17 @@ function gatewayApi({ baseUrl }: { baseUrl: string }): Environment {
   }
 }
 
+/** Other tests fail by the same gateway at the same time, so that one may have to wait for its turn. */
+const isStep = ({ step }: { step: string }) => step !== 'resting'
+
 async function tryOut(name: string, env: Environment, ...more: string[]) {
   const { code, out, err } = await place.cli(
     ['gateway', 'test', name, NUMBER, '--json', ...more],
     '',
     env,
   )
-  return { code, out, err, json: JSON.parse(out || 'null') }
+  const json = JSON.parse(out || 'null')
+  return { code, out, err, json: json && { ...json, steps: json.steps?.filter(isStep) } }
 }
 
 describe.concurrent('gateway list', { timeout: 90_000 }, () => {
@@ -213,7 +217,8 @@ describe.concurrent('gateway test', { timeout: 90_000 }, () => {
     await expect.poll(() => record('gatewayapi', report)).toBe(true)
     const { code, out, err } = await ended
     expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(out.split('\n')).toEqual([
+    const steps = out.split('\n').filter((line) => !line.startsWith('waiting'))
+    expect(steps).toEqual([
       'texting ••• ••• 56 by gatewayapi',
       expect.stringMatching(/^checked {3}ok: .*\(credit: 1234.56 DKK\)$/),
       expect.stringMatching(/^handed {4}accepted, with an id to know it by, after \d+\.\d s$/),
