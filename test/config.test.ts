@@ -193,11 +193,15 @@ describe('gateways', () => {
 
   test('that lack something are told all of it at once', () => {
     const missing = faults({ ...BARE, SMS_GATEWAYS: TEXTING, VOICE_GATEWAYS: CALLING })
-    const needed = Object.keys(CREDENTIALS).filter((name) => name !== 'TELNYX_VERIFY_PROFILE_ID')
+    const optional = ['TELNYX_VERIFY_PROFILE_ID', 'VONAGE_NUMBER']
+    const needed = Object.keys(CREDENTIALS).filter((name) => !optional.includes(name))
     expect(Object.keys(missing).sort()).toEqual(needed.sort())
     for (const problem of Object.values(missing)) expect(problem).toMatch(/^is missing: /)
     expect(missing.VONAGE_API_KEY).toBe('is missing: SMS_GATEWAYS names vonage')
-    expect(missing.VONAGE_NUMBER).toBe('is missing: VOICE_GATEWAYS names vonage')
+    expect(missing.TWILIO_NUMBER).toBe('is missing: VOICE_GATEWAYS names twilio')
+    // A number as sender will do.
+    const sender = { ...full, TWILIO_NUMBER: '', TWILIO_SENDER: '+12025550123' }
+    expect(faults({ ...sender, SMS_GATEWAYS: 'twilio', VOICE_GATEWAYS: 'twilio' })).toEqual({})
     // One that is named for texts alone needs nothing to call with.
     const texts = faults({ ...BARE, SMS_GATEWAYS: 'vonage,twilio,telnyx,messagebird' })
     expect(

@@ -5,6 +5,8 @@ interface Needs {
   always?: ReadonlyArray<keyof Variables>
   /** beside those, where it calls */
   voice?: ReadonlyArray<keyof Variables>
+  /** which number calls come from: of its own, or its sender where that is one */
+  callsFrom?: readonly [number: keyof Variables, sender: keyof Variables]
   channels: ReadonlyArray<'sms' | 'voice'>
   /** it makes and checks codes itself, so no gateway that carries ours can stand in for it */
   ownCodes?: true
@@ -18,7 +20,7 @@ const GATEWAYS = {
   messagebird: {
     channels: ['sms', 'voice'],
     always: ['MESSAGEBIRD_ACCESS_KEY'],
-    voice: ['MESSAGEBIRD_NUMBER'],
+    callsFrom: ['MESSAGEBIRD_NUMBER', 'MESSAGEBIRD_SENDER'],
   },
   'messagebird-verify': {
     channels: ['sms', 'voice'],
@@ -33,7 +35,8 @@ const GATEWAYS = {
   telnyx: {
     channels: ['sms', 'voice'],
     always: ['TELNYX_API_KEY'],
-    voice: ['TELNYX_ACCOUNT_SID', 'TELNYX_TEXML_APPLICATION_ID', 'TELNYX_NUMBER'],
+    voice: ['TELNYX_ACCOUNT_SID', 'TELNYX_TEXML_APPLICATION_ID'],
+    callsFrom: ['TELNYX_NUMBER', 'TELNYX_SENDER'],
   },
   'telnyx-verify': {
     channels: ['sms', 'voice'],
@@ -44,12 +47,13 @@ const GATEWAYS = {
   twilio: {
     channels: ['sms', 'voice'],
     always: ['TWILIO_ACCOUNT_SID', 'TWILIO_AUTH_TOKEN'],
-    voice: ['TWILIO_NUMBER'],
+    callsFrom: ['TWILIO_NUMBER', 'TWILIO_SENDER'],
   },
   vonage: {
     channels: ['sms', 'voice'],
     always: ['VONAGE_API_KEY', 'VONAGE_API_SECRET'],
-    voice: ['VONAGE_APPLICATION_ID', 'VONAGE_PRIVATE_KEY', 'VONAGE_NUMBER'],
+    // It has numbers of its own to call from.
+    voice: ['VONAGE_APPLICATION_ID', 'VONAGE_PRIVATE_KEY'],
   },
   http: { channels: ['sms'], always: ['HTTP_SMS_URL', 'HTTP_SMS_SECRET'] },
 } as const satisfies Record<string, Needs>
@@ -120,7 +124,7 @@ function orderFaults(
       faults.push({ variable, problem: `names an unknown gateway, ${JSON.stringify(name)}` })
       continue
     }
-    const { always = [], voice = [], channels, development } = needsOf(name)
+    const { always = [], voice = [], callsFrom, channels, development } = needsOf(name)
     if (development && v.NODE_ENV === 'production')
       faults.push({ variable, problem: `must not name ${name} in production: it sends nothing` })
     if (!channels.includes(channel))
@@ -129,6 +133,8 @@ function orderFaults(
       if (v[needed] === undefined)
         faults.push({ variable: needed, problem: `is missing: ${variable} names ${name}` })
     }
+    if (channel === 'voice' && callsFrom && !hasNumber(v, callsFrom))
+      faults.push({ variable: callsFrom[0], problem: `is missing: ${variable} names ${name}` })
     if (name === 'gatewayapi') faults.push(...gatewayApiFaults(v, variable))
     if (name === 'twilio' && !v.TWILIO_API_KEY !== !v.TWILIO_API_SECRET) {
       const missing = v.TWILIO_API_KEY ? 'TWILIO_API_SECRET' : 'TWILIO_API_KEY'
@@ -150,9 +156,13 @@ function orderFaults(
 
 /** Names as senders need a profile; a number does without. */
 function hasTelnyxSender(v: Variables): boolean {
-  const sender = v.TELNYX_SENDER ?? v.SMS_SENDER
-  const numeric = v.TELNYX_NUMBER ?? (sender && /^\+?\d+$/.test(sender) ? sender : undefined)
-  return v.TELNYX_MESSAGING_PROFILE_ID !== undefined || numeric !== undefined
+  const profile = v.TELNYX_MESSAGING_PROFILE_ID
+  return profile !== undefined || hasNumber(v, ['TELNYX_NUMBER', 'TELNYX_SENDER'])
+}
+
+function hasNumber(v: Variables, [number, own]: readonly [keyof Variables, keyof Variables]) {
+  const sender = v[own] ?? v.SMS_SENDER
+  return v[number] !== undefined || (typeof sender === 'string' && /^\+?\d+$/.test(sender))
 }
 
 function gatewayApiFaults(v: Variables, variable: string): Fault[] {
