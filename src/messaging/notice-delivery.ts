@@ -50,8 +50,6 @@ export interface NoticeDeliveryDeps {
   log: Log
 }
 
-export type NoticeDelivery = ReturnType<typeof createNoticeDelivery>
-
 /**
  * Sends what `notices` queued: outside of any transaction, again after growing waits where it fails, and by
  * any instance that comes first.

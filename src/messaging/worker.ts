@@ -1,9 +1,8 @@
 import { inCircumstances } from '../audit/circumstances.ts'
 
-/** Work that is looked for at once, from time to time, and whenever somebody says that there is some. */
-export type Worker = ReturnType<typeof createWorker>
-
 /**
+ * Does work that is looked for at once, from time to time, and whenever somebody says that there is some.
+ *
  * @param round does some of what is due, and tells whether there may be more
  * @param failed told what a round ended with, if not well; the next one comes all the same
  */

@@ -4,8 +4,6 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 
-export type Locks = ReturnType<typeof createLocks>
-
 /** What stood in the way of an account. */
 export interface Lifted {
   /** passwords were not taken for a while */

@@ -14,8 +14,6 @@ import {
 } from './send-chain.ts'
 import { countSend, sendsNow } from './send-limits.ts'
 
-export type NoticeGrants = ReturnType<typeof createNoticeGrants>
-
 /** Why a notice may not go by text. */
 export type NoticeRefusalReason = SendRefusalReason | 'country-not-allowed'
 
