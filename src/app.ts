@@ -66,7 +66,7 @@ function assertTextsFit({ brand, issuer }: Config, languages: Languages): void {
   const tooLong = languages.all.filter((language) => !fitsParts(brand.name, hostname, language))
   if (tooLong.length === 0) return
   const problem =
-    'makes a text message longer than one part, together with the host of ISSUER, or has letters that texts can’t carry cheaply'
+    'makes a text message take more parts than it may, together with the host of ISSUER: choose a shorter name, in letters of GSM-7 (no ç, no typographic quotes)'
   const where = tooLong.length < languages.all.length ? ` (${tooLong.map(({ tag }) => tag)})` : ''
   throw new ConfigError([{ variable: 'BRAND_NAME', problem: problem + where }])
 }

@@ -10,7 +10,7 @@ const SHORT: Attack = {
   waves: [{ country: 'AZ', blocks: 1, hourly: 120, from: 1, to: 2 }],
 }
 
-test('the pumping bench has figures of every defence, and ours loses on neither money nor people', async () => {
+test('the pumping bench has figures of every defence, and in a short attack ours stops what a block may have and refuses nobody', async () => {
   const traffic = createTraffic(SHORT, 3, 0.25)
   expect(createTraffic(SHORT, 3, 0.25)).toEqual(traffic)
   const result = await runAttack(SHORT, traffic, createTestDatabase)
@@ -35,6 +35,9 @@ test('the pumping bench has figures of every defence, and ours loses on neither 
   // One block, and what it may have unanswered.
   expect(ours?.pumped).toBe(4)
   expect(ours?.refused).toBe(0)
-  for (const { pumped } of Object.values(others)) expect(pumped).toBeGreaterThan(0)
+  // The documented budgets alone send less here, and refuse an honest person for it.
+  const { 'country budgets, documented': documented, ...rest } = others
+  expect(documented).toMatchObject({ pumped: 3, refused: 1 })
+  for (const { pumped } of Object.values(rest)) expect(pumped).toBeGreaterThanOrEqual(4)
   expect(report([result])).toContain('| Sallyport ')
 })

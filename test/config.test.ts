@@ -136,6 +136,23 @@ describe('configuration', () => {
       stderr: expect.stringMatching(/^The configuration has faults:\n( {2}[A-Z_]+ .+\n)+$/),
     })
   })
+
+  test.each([
+    ['of letters that texts carry at twice the price', 'Bank’s', 'id.localhost'],
+    ['too long beside the host', 'B'.repeat(40), `${'long-'.repeat(5)}name.localhost`],
+  ])('a brand %s is refused at start', async (_, BRAND_NAME, host) => {
+    const DATA_DIR = mkdtempSync(join(tmpdir(), 'sallyport-brand-'))
+    const ISSUER = `http://${host}:4600`
+    const run = promisify(execFile)(process.execPath, ['src/main.ts'], {
+      cwd: ROOT,
+      env: { PATH: process.env.PATH, DATA_DIR, BRAND_NAME, ISSUER },
+      timeout: 30_000,
+    })
+    await expect(run).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('BRAND_NAME makes a text message take more parts'),
+    })
+  })
 })
 
 /** Values that every gateway would start with. */

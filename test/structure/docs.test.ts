@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CONFIGURATION_PAGE, configurationPage } from '../../docs/generate.ts'
+import { GATEWAY_NAMES } from '../../src/config/gateway-rules.ts'
 import { documentation, variables } from '../../src/config/variables.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -28,6 +29,16 @@ describe('the configuration page', () => {
 })
 
 describe('the pages', () => {
+  test('have one for each gateway, with the setting that chooses it', () => {
+    for (const name of GATEWAY_NAMES) {
+      // A service that checks codes itself stands on the page of who sells it.
+      const page = `docs/gateways/${name.replace(/-verify$/, '')}.md`
+      expect(pages.find(({ path }) => path === page)?.text, page).toMatch(
+        new RegExp(`_GATEWAYS=(\\S+,)?${name}$`, 'm'),
+      )
+    }
+  })
+
   test('link to files and headings that are there', () => {
     const broken = pages.flatMap(({ path, text }) =>
       linksOf(text)

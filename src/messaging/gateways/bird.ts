@@ -50,7 +50,7 @@ export function createBird({ baseUrl, apiKey, webhookSecrets }: BirdSettings): G
       channels: ['sms'],
       voiceLanguages: [],
       senderKinds: ['name', 'number'],
-      // The field is in its documentation, and refused for now.
+      // Its documentation has a field for it, its API refuses that field.
       validity: null,
       encoding: 'by-gateway',
       // Twelve parts of UCS-2.
