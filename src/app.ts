@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http'
 import type { AppOptions } from './app-options.ts'
-import { type Config, ConfigError } from './config/config.ts'
+import { assertTextsFit } from './brand.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
 import { pendingMigrations } from './db/migrate.ts'
@@ -9,7 +9,6 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import { keepHouse } from './housekeeping.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
-import { fitsParts } from './messaging/texts.ts'
 import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
@@ -58,17 +57,6 @@ export async function createApp(options: AppOptions): Promise<App> {
     await database.close()
     throw error
   }
-}
-
-/** @throws ConfigError when the text of a language takes more parts than it may */
-function assertTextsFit({ brand, issuer }: Config, languages: Languages): void {
-  const { hostname } = new URL(issuer)
-  const tooLong = languages.all.filter((language) => !fitsParts(brand.name, hostname, language))
-  if (tooLong.length === 0) return
-  const problem =
-    'makes a text message take more parts than it may, together with the host of ISSUER: choose a shorter name, in letters of GSM-7 (no ç, no typographic quotes)'
-  const where = tooLong.length < languages.all.length ? ` (${tooLong.map(({ tag }) => tag)})` : ''
-  throw new ConfigError([{ variable: 'BRAND_NAME', problem: problem + where }])
 }
 
 async function assemble(

@@ -2,10 +2,12 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { assertTextsFit } from '../brand.ts'
 import { type Config, ConfigError, readConfig, type Secrets } from '../config/config.ts'
 import type { CompleteSecrets } from '../config/development-keys.ts'
 import { environment } from '../config/environment.ts'
 import { isLoopbackHost } from '../config/shapes.ts'
+import { createLanguages, loadCatalogues } from '../languages/languages.ts'
 import { createLog } from '../log.ts'
 import { requestJson } from '../messaging/http.ts'
 import { createMailer, MAIL_TIMEOUT_MS } from '../messaging/mailer.ts'
@@ -29,6 +31,8 @@ async function examine(): Promise<Check[]> {
   let settings: ReturnType<typeof readConfig>
   try {
     settings = readConfig(environment())
+    const { config } = settings
+    assertTextsFit(config, createLanguages(loadCatalogues(), config.defaultLocale))
   } catch (error) {
     return judgeConfigError(error)
   }

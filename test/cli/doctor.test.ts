@@ -71,6 +71,18 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
     expect(out).toMatch(/^FAILED {3}configuration {2}OTP_LENGTH /)
   })
 
+  test('finds a brand that texts can’t carry, as the start does', async () => {
+    const { code, report } = await doctor({ BRAND_NAME: 'Bank’s' })
+    expect(code).toBe(1)
+    expect(report.checks).toEqual([
+      {
+        name: 'configuration',
+        status: 'failed',
+        detail: expect.stringMatching(/^BRAND_NAME makes a text message take more parts/),
+      },
+    ])
+  })
+
   test('finds keys of another database', async () => {
     const { code, find } = await doctor({ ENCRYPTION_KEYS: randomKey() })
     expect(code).toBe(1)
