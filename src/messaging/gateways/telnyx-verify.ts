@@ -50,7 +50,7 @@ export function createTelnyxVerify(settings: TelnyxVerifySettings): Gateway {
     async send({ channel, to, validitySeconds, codeLength }, signal) {
       // It can say nothing but codes.
       if (codeLength === null)
-        return { outcome: 'refused', failure: 'content', detail: 'carries codes only' }
+        return { outcome: 'refused', failure: 'content', detail: 'carries-codes-only' }
       const url = `${baseUrl}/verifications/${channel === 'sms' ? 'sms' : 'call'}`
       const body = {
         phone_number: to,
