@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
@@ -157,7 +158,19 @@ async function assemble(
         throw new Unavailable(new Error('migrations are pending'))
     },
   })
-  for (const add of hosted.sections) add(routes)
+  const administration = createAdministration({
+    config,
+    secrets,
+    log,
+    languages: known,
+    db,
+    clock,
+    rooms,
+    provider,
+    units,
+    ...hosted,
+  })
+  for (const add of [...hosted.sections, ...administration.sections]) add(routes)
   addWebhooks(routes, delivery.reports, config.issuer)
   if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 
@@ -173,7 +186,8 @@ async function assemble(
   const { messenger, notices, reports } = delivery
   const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
   const { audit, links, sendStates } = rooms
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const kept = [...swept, ...administration.swept, audit, links, phones, trustedDevices, sendStates]
+  const housekeeping = keepHouse(kept, log)
   delivery.notices.start()
   delivery.watch.start(hosted.challenges.reroute)
   return {

@@ -129,6 +129,7 @@ export function createHosted(deps: Dependencies) {
   return {
     visitors,
     challenges,
+    guesses,
     show: interaction.show,
     steps: {
       login: createLogin({ ...door, secondDoor }),

@@ -113,7 +113,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
     }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
-    locks: createLocks({ db, clock, forgetTries: accounts.forgetTries }),
+    locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),
   }

@@ -1,5 +1,10 @@
 import type { Kysely } from 'kysely'
 import type { AccountTable, OneTimeLinkTable, SignInAttemptTable } from './tables/accounts.ts'
+import type {
+  BootstrapLinkTable,
+  ConsoleSessionTable,
+  IdempotencyKeyTable,
+} from './tables/admin.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
   GatewayReportTable,
@@ -59,6 +64,12 @@ export interface Database {
   gateway_report: GatewayReportTable
   /** messaging */
   notice: NoticeTable
+  /** admin */
+  console_session: ConsoleSessionTable
+  /** admin */
+  bootstrap_link: BootstrapLinkTable
+  /** admin */
+  idempotency_key: IdempotencyKeyTable
   /** oidc */
   client: ClientTable
   /** oidc */

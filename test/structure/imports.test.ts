@@ -16,7 +16,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   messaging: ['languages', 'crypto', 'db', 'audit'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
+  admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -28,6 +30,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'oidc',
   ],
   top: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -41,6 +44,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'top',
   ],
   cli: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -56,6 +60,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 
 const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'metrics.ts', 'phone-number.ts'])
 const DOMAIN = new Set([
+  'admin',
   'accounts',
   'audit',
   'messaging',
@@ -186,6 +191,9 @@ describe('habits', () => {
       gateway_state: 'messaging',
       gateway_report: 'messaging',
       notice: 'messaging',
+      console_session: 'admin',
+      bootstrap_link: 'admin',
+      idempotency_key: 'admin',
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',

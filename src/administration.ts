@@ -1,0 +1,66 @@
+import type Router from '@koa/router'
+import type Provider from 'oidc-provider'
+import { createConsoleSessions } from './admin/console-sessions.ts'
+import { createFactors } from './admin/factors.ts'
+import { createFreshness } from './admin/freshness.ts'
+import { createIdempotency } from './admin/idempotency.ts'
+import { createPeople } from './admin/people.ts'
+import { createPhoneVerification } from './admin/phone-verification.ts'
+import type { AppOptions } from './app-options.ts'
+import type { Clock } from './db/clock.ts'
+import type { Db } from './db/schema.ts'
+import type { Languages } from './languages/languages.ts'
+import type { UnitsOfWork } from './oidc/unit-of-work.ts'
+import type { Rooms } from './rooms.ts'
+import type { Challenges } from './second-factor/challenges.ts'
+import type { Guesses } from './second-factor/guesses.ts'
+import { createBearer } from './web/api/bearer.ts'
+import { createCursors } from './web/api/cursors.ts'
+import { createApiSection } from './web/api/section.ts'
+
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
+  languages: Languages
+  db: Db
+  clock: Clock
+  rooms: Rooms
+  provider: Provider
+  units: UnitsOfWork
+  challenges: Challenges
+  guesses: Guesses
+}
+
+/** The admin's side, put together: its operations, and the API and the console over them. */
+export function createAdministration(deps: Dependencies) {
+  const { config, secrets, db, clock, rooms, provider, units, languages } = deps
+  const { vault, accounts } = rooms
+  const phoneRules = {
+    allowedCountries: config.sms.allowedCountries,
+    defaultCountry: config.defaultCountry,
+  }
+  const people = createPeople({ ...rooms, phoneRules })
+  const factors = createFactors({ ...rooms, phoneRules })
+  const verification = createPhoneVerification({
+    ...deps,
+    accounts,
+    factors,
+    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
+  })
+  const idempotency = createIdempotency({ db, clock, vault })
+  const consoleSessions = createConsoleSessions({ db, clock })
+  const sections: Array<(router: Router) => void> = [
+    createApiSection({
+      people,
+      factors,
+      verification,
+      idempotency,
+      cursors: createCursors(secrets.cookieKeys),
+      authenticate: createBearer({
+        provider,
+        units,
+        accounts,
+        isFresh: createFreshness({ db, clock }),
+      }),
+    }),
+  ]
+  return { sections, swept: [idempotency, consoleSessions] }
+}
