@@ -7,31 +7,30 @@ import { createIdempotency } from './admin/idempotency.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
 import type { AppOptions } from './app-options.ts'
+import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import type { Languages } from './languages/languages.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
-import type { Challenges } from './second-factor/challenges.ts'
-import type { Guesses } from './second-factor/guesses.ts'
 import { createBearer } from './web/api/bearer.ts'
 import { createCursors } from './web/api/cursors.ts'
 import { createApiSection } from './web/api/section.ts'
+
+export type Administration = ReturnType<typeof createAdministration>
 
 interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   languages: Languages
   db: Db
   clock: Clock
   rooms: Rooms
-  provider: Provider
+  codes: Codes
   units: UnitsOfWork
-  challenges: Challenges
-  guesses: Guesses
 }
 
 /** The admin's side, put together: its operations, and the API and the console over them. */
 export function createAdministration(deps: Dependencies) {
-  const { config, secrets, db, clock, rooms, provider, units, languages } = deps
+  const { config, secrets, db, clock, rooms, units, languages } = deps
   const { vault, accounts } = rooms
   const phoneRules = {
     allowedCountries: config.sms.allowedCountries,
@@ -40,27 +39,27 @@ export function createAdministration(deps: Dependencies) {
   const people = createPeople({ ...rooms, phoneRules })
   const factors = createFactors({ ...rooms, phoneRules })
   const verification = createPhoneVerification({
-    ...deps,
+    ...deps.codes,
     accounts,
     factors,
     languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
   })
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
-  const sections: Array<(router: Router) => void> = [
-    createApiSection({
-      people,
-      factors,
-      verification,
-      idempotency,
-      cursors: createCursors(secrets.cookieKeys),
-      authenticate: createBearer({
-        provider,
-        units,
-        accounts,
-        isFresh: createFreshness({ db, clock }),
-      }),
-    }),
-  ]
-  return { sections, swept: [idempotency, consoleSessions] }
+  const isFresh = createFreshness({ db, clock })
+  const api = createApiSection({
+    people,
+    factors,
+    verification,
+    idempotency,
+    cursors: createCursors(secrets.cookieKeys),
+  })
+
+  return {
+    /** What the provider's front has of it, for each provider that is made. */
+    sections: (provider: Provider): Array<(router: Router) => void> => [
+      api(createBearer({ provider, units, accounts, isFresh })),
+    ],
+    swept: [idempotency, consoleSessions],
+  }
 }

@@ -2,35 +2,27 @@ import type { RequestListener } from 'node:http'
 import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
+import { createCodes } from './codes.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
-import { pendingMigrations } from './db/migrate.ts'
 import { createDelivery } from './delivery.ts'
-import { Unavailable } from './errors.ts'
-import { createHosted } from './hosted.ts'
+import { createFront } from './front.ts'
 import { keepHouse } from './housekeeping.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
 import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
-import { createProvider, logRefusals } from './oidc/provider.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
-import { isEnrolled } from './second-factor/enrolled.ts'
 import { accountClientOf } from './web/account/section.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
-import { createCircumstances, placeOf } from './web/circumstances.ts'
-import { createFailure } from './web/failure.ts'
-import { guardProviderForms, securityHeaders } from './web/guard.ts'
+import { createForgotten } from './web/forgotten.ts'
 import { createLanguageChoice } from './web/language.ts'
 import { loadLogo } from './web/logo.ts'
-import { addOutbox } from './web/outbox.ts'
+import { createPageForms } from './web/page-forms.ts'
 import { createPages } from './web/pages.ts'
-import { createProviderPages } from './web/provider-pages.ts'
-import { createRoutes } from './web/routes.ts'
 import { createTrustedBrowserCookie } from './web/trusted-browser.ts'
-import { addWebhooks } from './web/webhooks.ts'
 
 export interface App {
   handle: RequestListener
@@ -66,7 +58,7 @@ async function assemble(
     secrets,
     log,
     metrics,
-    languages: known,
+    languages,
     clock = databaseClock,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
@@ -74,127 +66,56 @@ async function assemble(
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
-  const { vault, fingerprint, throttle, accounts, phones, clients, trustedDevices } = rooms
-  await clients.ensureBuiltIn({
+  const { vault, fingerprint } = rooms
+  await rooms.clients.ensureBuiltIn({
     id: ACCOUNT_CLIENT_ID,
     ...accountClientOf(config.issuer, config.brand.name),
   })
-  const { host } = new URL(config.issuer)
   const secure = config.issuer.startsWith('https:')
-  const delivery = createDelivery({
-    config,
-    secrets,
-    log,
-    metrics,
-    db,
-    clock,
-    languages: known,
-    vault,
-    fingerprint,
-  })
+  const parts = { config, secrets, log, metrics, db, clock, languages }
+  const delivery = createDelivery({ ...parts, vault, fingerprint })
+  const codes = createCodes({ ...parts, rooms, messenger: delivery.messenger })
 
   const records = createRecords({ db, vault, clock })
   const units = createUnitsOfWork(records)
-  const languages = createLanguageChoice({ languages: known, issuer: config.issuer })
+  const languageChoice = createLanguageChoice({ languages, issuer: config.issuer })
   const pages = createPages({
-    languages,
+    languages: languageChoice,
     brand: { ...config.brand, logo: await loadLogo(config.brand.logoUrl, log) },
     simulatedPhone: delivery.outbox !== undefined,
   })
-  const trustedCookie = createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays })
-  const provider = createProvider({
-    issuer: config.issuer,
-    cookieKeys: secrets.cookieKeys,
+  const browsers = createBrowserCookie(secure)
+  const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
+  const forgotten = createForgotten({ ...rooms, pages, forms, log })
+  const administration = createAdministration({ ...parts, rooms, codes, units })
+  const handle = createFront({
+    ...parts,
+    rooms,
+    delivery,
+    codes,
+    administration,
+    units,
+    languageChoice,
+    pages,
+    forms,
+    forgotten,
+    browsers,
+    trustedCookie: createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays }),
+    clientThrottle: createClientThrottle({ ...rooms, units }),
     signingKeys: await loadSigningKeys(db, vault),
-    units,
-    clients,
-    accounts,
-    phoneOf: async (accountId) => (await phones.list(accountId))[0],
-    pages: createProviderPages(pages, host),
-    secondFactor: config.secondFactor,
-    selfEnrolment: config.selfEnrolment,
-    isEnrolled: (accountId) => isEnrolled(db, accountId),
-    placeOf,
-    languages: known.all.map(({ tag }) => tag),
-    ...(trustedDevices.offered && {
-      isTrusted: async (ctx, accountId) => {
-        const token = trustedCookie.read(ctx)
-        return token !== undefined && trustedDevices.isTrusted(token, accountId)
-      },
-    }),
   })
-  provider.on('server_error', (ctx, error) =>
-    log.error({ request: ctx.state.requestId, error }, 'provider failed'),
-  )
-  logRefusals(provider, log)
-  // Koa would write the stack to standard error; most are people who closed the page before it came.
-  provider.onerror = (error) => log.warn({ error }, 'a request was broken off')
-
-  const hosted = createHosted({
-    config,
-    secrets,
-    log,
-    metrics,
-    languages: known,
-    db,
-    clock,
-    rooms,
-    provider,
-    units,
-    pages,
-    messenger: delivery.messenger,
-    trustedCookie,
-    browsers: createBrowserCookie(secure),
-  })
-  const routes = createRoutes({
-    issuer: config.issuer,
-    pages,
-    languages,
-    visitors: hosted.visitors,
-    show: hosted.show,
-    steps: hosted.steps,
-    reachDatabase: async () => {
-      if ((await pendingMigrations(db)).length > 0)
-        throw new Unavailable(new Error('migrations are pending'))
-    },
-  })
-  const administration = createAdministration({
-    config,
-    secrets,
-    log,
-    languages: known,
-    db,
-    clock,
-    rooms,
-    provider,
-    units,
-    ...hosted,
-  })
-  for (const add of [...hosted.sections, ...administration.sections]) add(routes)
-  addWebhooks(routes, delivery.reports, config.issuer)
-  if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
-
-  provider.use(createFailure({ pages, log }))
-  provider.use(createCircumstances(fingerprint))
-  provider.use(securityHeaders(secure))
-  provider.use(guardProviderForms(config.issuer))
-  provider.use(languages.note)
-  provider.use((_ctx, next) => units.run(next))
-  provider.use(createClientThrottle({ provider, throttle, units, fingerprint }))
-  provider.use(routes.routes())
-
   const { messenger, notices, reports } = delivery
-  const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates } = rooms
+  const { throttle, audit, links, phones, trustedDevices, sendStates } = rooms
+  const swept = [records, codes.challenges, throttle, messenger, notices, reports]
   const kept = [...swept, ...administration.swept, audit, links, phones, trustedDevices, sendStates]
   const housekeeping = keepHouse(kept, log)
   delivery.notices.start()
-  delivery.watch.start(hosted.challenges.reroute)
+  delivery.watch.start(codes.challenges.reroute)
   return {
-    handle: provider.callback(),
+    handle,
     async close() {
       housekeeping.stop()
-      await hosted.idle()
+      await Promise.all([forgotten.idle(), codes.challenges.idle()])
       await delivery.close()
       await database.close()
     },

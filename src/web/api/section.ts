@@ -3,20 +3,21 @@ import { API_URL, addOperations } from './dispatch.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Operations, operations } from './operations.ts'
 
-type Dependencies = Operations & Omit<Parameters<typeof addOperations>[1], 'routes'>
+type Dispatch = Parameters<typeof addOperations>[1]
+type Dependencies = Operations & Pick<Dispatch, 'idempotency'>
 
 /** Everything under `/api/admin/v1`. */
 export function createApiSection(deps: Dependencies) {
   const routes = operations(deps)
   const document = JSON.stringify(openApiDocument(routes))
 
-  return (router: Router): void => {
+  return (authenticate: Dispatch['authenticate']) => (router: Router) => {
     // For everybody: it says what can be asked for, and nothing of what there is.
     router.get(`${API_URL}/openapi.json`, (ctx) => {
       ctx.set('Cache-Control', 'public, max-age=300')
       ctx.type = 'application/json'
       ctx.body = document
     })
-    addOperations(router, { ...deps, routes })
+    addOperations(router, { ...deps, routes, authenticate })
   }
 }
