@@ -9,23 +9,26 @@ import { createDelivery } from './delivery.ts'
 import { createFront } from './front.ts'
 import { keepHouse } from './housekeeping.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
-import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
-import { accountClientOf } from './web/account/section.ts'
+import { ACCOUNT_APP } from './web/account/account-app.ts'
+import { CONSOLE_APP, CONSOLE_URL } from './web/admin/console-app.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
 import { createForgotten } from './web/forgotten.ts'
 import { createLanguageChoice } from './web/language.ts'
 import { loadLogo } from './web/logo.ts'
 import { createPageForms } from './web/page-forms.ts'
 import { createPages } from './web/pages.ts'
+import { clientOf } from './web/relying-party.ts'
 import { createTrustedBrowserCookie } from './web/trusted-browser.ts'
 
 export interface App {
   handle: RequestListener
+  /** address of the page that makes the first admin; undefined once there is one */
+  bootstrapUrl: string | undefined
   /** Finishes what is being sent, then lets go of the database. */
   close(): Promise<void>
 }
@@ -67,9 +70,11 @@ async function assemble(
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault, fingerprint } = rooms
+  const { issuer, brand } = config
+  await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))
   await rooms.clients.ensureBuiltIn({
-    id: ACCOUNT_CLIENT_ID,
-    ...accountClientOf(config.issuer, config.brand.name),
+    ...clientOf(CONSOLE_APP, issuer, brand.name),
+    secondFactor: 'required',
   })
   const secure = config.issuer.startsWith('https:')
   const parts = { config, secrets, log, metrics, db, clock, languages }
@@ -87,7 +92,7 @@ async function assemble(
   const browsers = createBrowserCookie(secure)
   const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
-  const administration = createAdministration({ ...parts, rooms, codes, units })
+  const administration = createAdministration({ ...parts, rooms, codes, units, pages, forms })
   const handle = createFront({
     ...parts,
     rooms,
@@ -111,8 +116,10 @@ async function assemble(
   const housekeeping = keepHouse(kept, log)
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
+  const bootstrapToken = await administration.bootstrap.begin()
   return {
     handle,
+    bootstrapUrl: bootstrapToken && `${issuer}${CONSOLE_URL}/bootstrap/${bootstrapToken}`,
     async close() {
       housekeeping.stop()
       await Promise.all([forgotten.idle(), codes.challenges.idle()])

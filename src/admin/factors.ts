@@ -35,6 +35,7 @@ export function createFactors(deps: Dependencies) {
     (actor: Actor) =>
     ({ number, ...phone }: Phone) => ({
       ...phone,
+      masked: maskPhone(number),
       number: may(actor, 'numbers.read') ? number : maskPhone(number),
     })
 

@@ -94,6 +94,10 @@ export function asActor<T>(
   work: () => T,
 ): T {
   const actor = kind === 'client' ? `client:${id}` : `${role}:${id}`
-  const { reason: _, ...rest } = circumstances()
-  return inCircumstances({ ...rest, actor, ...(reason !== undefined && { reason }) }, work)
+  // The place is for an account's owner to know again; an admin's says nothing to them, and is nobody's business.
+  const { requestId, address } = circumstances()
+  return inCircumstances(
+    { requestId, address, actor, ...(reason !== undefined && { reason }) },
+    work,
+  )
 }

@@ -62,6 +62,8 @@ interface BuiltInClient {
   name: string
   redirectUri: string
   postLogoutRedirectUri: string
+  /** whether nobody gets in without a second factor, whatever the rule of the house */
+  secondFactor?: 'required'
 }
 
 /** @param production whether plain http redirects are refused except to loopback */
@@ -137,7 +139,13 @@ export function createClients({
     /**
      * Makes sure of a client that is part of Sallyport, as it is to be now: public, first-party, for codes alone.
      */
-    async ensureBuiltIn({ id, name, redirectUri, postLogoutRedirectUri }: BuiltInClient) {
+    async ensureBuiltIn({
+      id,
+      name,
+      redirectUri,
+      postLogoutRedirectUri,
+      secondFactor,
+    }: BuiltInClient) {
       const metadata: z.output<typeof storedMetadata> = {
         redirect_uris: [redirectUri],
         post_logout_redirect_uris: [postLogoutRedirectUri],
@@ -148,7 +156,12 @@ export function createClients({
         scope: 'openid',
         introspects: [],
       }
-      const values = { name, metadata: JSON.stringify(metadata), first_party: true }
+      const values = {
+        name,
+        metadata: JSON.stringify(metadata),
+        first_party: true,
+        second_factor: secondFactor ?? null,
+      }
       await db
         .insertInto('client')
         .values({ id, ...values })

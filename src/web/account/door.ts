@@ -18,9 +18,10 @@ import type { BrowserCookie } from '../browser-cookie.ts'
 import type { KnownBrowsers } from '../known-browser.ts'
 import type { PageForms } from '../page-forms.ts'
 import type { Pages } from '../pages.ts'
+import type { Draft, RelyingParty } from '../relying-party.ts'
 import type { TrustedBrowserCookie } from '../trusted-browser.ts'
+import { ACCOUNT_URL } from './account-app.ts'
 import { doneOf } from './done.ts'
-import { ACCOUNT_URL, type Draft, type RelyingParty } from './relying-party.ts'
 
 export type Door = ReturnType<typeof createDoor>
 
@@ -201,11 +202,11 @@ export function createDoor(deps: DoorDependencies) {
     async arrive(ctx: Context): Promise<void> {
       const who = await me(ctx)
       const session = who && { uid: who.sessionUid, accountId: who.account.id }
-      const to = await relyingParty.arrive(ctx, session)
+      const arrival = await relyingParty.arrive(ctx, session)
       // Whoever cancelled is as signed in as before; someone who isn't gets no further sign-in page unasked.
       if (!who) return tellSignedOut(ctx)
       ctx.status = 303
-      ctx.redirect(to ?? ACCOUNT_URL)
+      ctx.redirect(arrival?.to ?? ACCOUNT_URL)
     },
 
     /** Back from the page that asks whether to sign out. */
