@@ -172,8 +172,9 @@ async function assemble(
 
   const { messenger, notices, reports } = delivery
   const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates } = rooms
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const { audit, links, bypassCodes, sendStates } = rooms
+  const kept = [audit, links, phones, bypassCodes, trustedDevices, sendStates]
+  const housekeeping = keepHouse([...swept, ...kept], log)
   delivery.notices.start()
   delivery.watch.start(hosted.challenges.reroute)
   return {

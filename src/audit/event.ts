@@ -17,6 +17,10 @@ export const EVENT_TYPES = [
   'authenticator.removed',
   'backup-code.used',
   'backup-codes.issued',
+  'bypass-code.approved',
+  'bypass-code.ended',
+  'bypass-code.issued',
+  'bypass-code.used',
   'client.created',
   'client.deleted',
   'code.issued',
@@ -70,7 +74,7 @@ export type EventType = (typeof EVENT_TYPES)[number]
 
 /**
  * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
- * the reason of `factors.reset`, which an admin writes (ADM-10).
+ * the reason of `factors.reset` and `bypass-code.issued`, which an admin writes (ADM-10).
  */
 export interface AuditEvent {
   type: EventType
