@@ -110,10 +110,10 @@ async function assemble(
     signingKeys: await loadSigningKeys(db, vault),
   })
   const { messenger, notices, reports } = delivery
-  const { throttle, audit, links, phones, trustedDevices, sendStates } = rooms
-  const swept = [records, codes.challenges, throttle, messenger, notices, reports]
-  const kept = [...swept, ...administration.swept, audit, links, phones, trustedDevices, sendStates]
-  const housekeeping = keepHouse(kept, log)
+  const { throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates } = rooms
+  const sweptRooms = [throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates]
+  const swept = [records, codes.challenges, messenger, notices, reports, ...administration.swept]
+  const housekeeping = keepHouse([...sweptRooms, ...swept], log)
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   const bootstrapToken = await administration.bootstrap.begin()

@@ -21,10 +21,12 @@ import { createConsents } from './oidc/consents.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
+import { createBypassCodes } from './second-factor/bypass-codes.ts'
 import { createLocks } from './second-factor/locks.ts'
 import { createPhoneChanges } from './second-factor/phone-changes.ts'
 import { createPhones } from './second-factor/phones.ts'
 import { createSendStates } from './second-factor/send-states.ts'
+import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
@@ -47,6 +49,13 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   // Rooms tell of changes, and what follows from a change is done by rooms: each needs the other to be made.
   const onChange: OnChange = (on, change) => carryOut(on, change)
   const backupCodes = createBackupCodes({ db, clock, fingerprint, onChange })
+  const bypassCodes = createBypassCodes({
+    db,
+    clock,
+    fingerprint,
+    onChange,
+    ...config.bypassCodes,
+  })
   const trustedDevices = createTrustedDevices({
     db,
     clock,
@@ -58,6 +67,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     audit,
     phones,
     backupCodes,
+    bypassCodes,
     trustedDevices,
     sessions,
     notices,
@@ -86,6 +96,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     notices,
     onChange,
     backupCodes,
+    bypassCodes,
+    standIns: createStandIns({ db, clock, backupCodes, bypassCodes }),
     trustedDevices,
     accounts,
     linkMails: createLinkMails({

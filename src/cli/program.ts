@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
+import { addBypassCodeCommands } from './bypass-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
 import { addGatewayCommands } from './gateway.ts'
@@ -28,6 +29,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addAccountCommands(program)
   addPhoneCommands(program)
   addBackupCodeCommands(program)
+  addBypassCodeCommands(program)
   addClientCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)

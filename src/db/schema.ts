@@ -16,6 +16,7 @@ import type { ClientTable, OidcRecordTable, SigningKeyTable } from './tables/oid
 import type {
   AuthenticatorTable,
   BackupCodeTable,
+  BypassCodeTable,
   ChallengeTable,
   PhoneTable,
   SecondFactorTable,
@@ -46,6 +47,8 @@ export interface Database {
   authenticator: AuthenticatorTable
   /** second-factor */
   backup_code: BackupCodeTable
+  /** second-factor */
+  bypass_code: BypassCodeTable
   /** second-factor */
   trusted_device: TrustedDeviceTable
   /** second-factor */

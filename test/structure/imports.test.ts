@@ -181,6 +181,7 @@ describe('habits', () => {
       phone: 'second-factor',
       authenticator: 'second-factor',
       backup_code: 'second-factor',
+      bypass_code: 'second-factor',
       trusted_device: 'second-factor',
       challenge: 'second-factor',
       send_limit: 'second-factor',

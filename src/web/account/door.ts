@@ -10,7 +10,7 @@ import { SESSION_OVER } from '../../oidc/sessions.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
 import type { Authenticators } from '../../second-factor/authenticators.ts'
 import type { BackupCodes } from '../../second-factor/backup-codes.ts'
-import type { Visitor } from '../../second-factor/challenge-parts.ts'
+import { STAND_INS, type Visitor } from '../../second-factor/challenge-parts.ts'
 import { FRESH_SECONDS, type Guesses } from '../../second-factor/guesses.ts'
 import type { Phones } from '../../second-factor/phones.ts'
 import type { TrustedDevices } from '../../second-factor/trusted-devices.ts'
@@ -41,7 +41,7 @@ type Handler = (ctx: Context, me: Me) => Promise<void> | void
 
 /** That someone may make a sensitive change now. */
 export interface Proof {
-  /** it came from a backup code, so the password is asked for, too (BKP-11) */
+  /** it came from a backup code or one of the help desk, so the password is asked for, too (BKP-11) */
   byBackupCode: boolean
 }
 
@@ -158,7 +158,7 @@ export function createDoor(deps: DoorDependencies) {
     // A proof from before this session may be that of whoever sat here then.
     if (who.bySecondFactor && !asksAgain) {
       const fresh = await guesses.freshness(visitor.browser, account.id)
-      if (fresh.state === 'fresh') return { byBackupCode: fresh.factor === 'backup-code' }
+      if (fresh.state === 'fresh') return { byBackupCode: STAND_INS.has(fresh.factor) }
       if (fresh.state === 'held') {
         const { until } = fresh
         pages.show(ctx, 403, 'account-held', { ...shell(ctx, who), until, againUrl: back })

@@ -27,6 +27,8 @@ const SENTENCES: Partial<Record<EventType, MessageKey>> = {
   'authenticator.removed': 'history.authenticatorRemoved',
   'backup-code.used': 'history.backupCodeUsed',
   'backup-codes.issued': 'history.backupCodesIssued',
+  'bypass-code.issued': 'history.bypassCodeIssued',
+  'bypass-code.used': 'history.bypassCodeUsed',
   'code.wrong': 'history.codeWrong',
   'codes.disabled': 'history.codesDisabled',
   'codes.locked': 'history.codesLocked',
