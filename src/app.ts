@@ -7,10 +7,10 @@ import { databaseClock } from './db/clock.ts'
 import { createDelivery } from './delivery.ts'
 import { createFront } from './front.ts'
 import { keepHouse } from './housekeeping.ts'
+import { createKeyWatch } from './key-watch.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
 import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
-import { loadSigningKeys } from './oidc/keys.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
@@ -59,6 +59,7 @@ async function assemble(
     metrics,
     languages,
     clock = databaseClock,
+    keyPollMs,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
@@ -86,7 +87,7 @@ async function assemble(
   const browsers = createBrowserCookie(secure)
   const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
-  const handle = createFront({
+  const lasting = {
     ...parts,
     rooms,
     delivery,
@@ -99,19 +100,36 @@ async function assemble(
     browsers,
     trustedCookie: createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays }),
     clientThrottle: createClientThrottle({ ...rooms, units }),
-    signingKeys: await loadSigningKeys(db, vault),
+  }
+  const keys = await rooms.signingKeys.load()
+  let handle = createFront({ ...lasting, signingKeys: keys })
+  const keyWatch = createKeyWatch({
+    signingKeys: rooms.signingKeys,
+    keys,
+    // Requests that are being served end at the front they came to.
+    take: (signingKeys) => {
+      handle = createFront({ ...lasting, signingKeys })
+    },
+    log,
+    everyMs: keyPollMs,
   })
 
   const { messenger, notices, reports } = delivery
-  const { throttle, audit, links, phones, trustedDevices, sendStates } = rooms
-  const swept = [records, codes.challenges, throttle, messenger, notices, reports]
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const { throttle, audit, links, phones, trustedDevices, sendStates, clients, signingKeys } = rooms
+  const swept = [records, codes.challenges, throttle, messenger, notices, reports, audit, links]
+  const housekeeping = keepHouse(
+    [...swept, phones, trustedDevices, sendStates, clients, signingKeys],
+    log,
+  )
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
+  keyWatch.start()
   return {
-    handle,
+    handle: (request, response) => handle(request, response),
     async close() {
       housekeeping.stop()
+      keyWatch.stop()
+      await keyWatch.idle()
       await Promise.all([forgotten.idle(), codes.challenges.idle()])
       await delivery.close()
       await database.close()
