@@ -41,12 +41,12 @@ export interface SigningKey {
 
 /** The keys that ID tokens are signed with, shared by all instances. */
 export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; clock: Clock }) {
-  const standing = sql<boolean>`(retires_at is null or retires_at > ${clock()})`
+  const standing = () => sql<boolean>`(retires_at is null or retires_at > ${clock()})`
   /** Those that signed last come first, those that are yet to sign come last. */
-  const ordered = sql`order by activates_at > ${clock()}, activates_at desc, kid`
+  const ordered = () => sql`order by activates_at > ${clock()}, activates_at desc, kid`
 
   async function areThere(on: Db): Promise<boolean> {
-    const { rows } = await sql`select from signing_key where ${standing} limit 1`.execute(on)
+    const { rows } = await sql`select from signing_key where ${standing()} limit 1`.execute(on)
     return rows.length > 0
   }
 
@@ -87,7 +87,7 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
           when row_number() over (partition by algorithm, activates_at > ${clock()} order by activates_at desc, kid) = 1
             then 'active'
           else 'retiring' end as state
-      from signing_key where ${standing} ${ordered}`.execute(db)
+      from signing_key where ${standing()} ${ordered()}`.execute(db)
     return rows
   }
 
@@ -97,7 +97,7 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
     /** Ids of the keys as `load` would give them, without opening any. */
     async order(): Promise<string[]> {
       const { rows } = await sql<{ kid: string }>`
-        select kid from signing_key where ${standing} ${ordered}`.execute(db)
+        select kid from signing_key where ${standing()} ${ordered()}`.execute(db)
       return rows.map(({ kid }) => kid)
     },
 
@@ -108,7 +108,7 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
     async load(): Promise<JWK[]> {
       await ensure()
       const { rows } = await sql<{ kid: string; private_jwk: Buffer }>`
-        select kid, private_jwk from signing_key where ${standing} ${ordered}`.execute(db)
+        select kid, private_jwk from signing_key where ${standing()} ${ordered()}`.execute(db)
       return rows.map(({ kid, private_jwk }) =>
         JSON.parse(vault.open(private_jwk, place(kid)).toString()),
       )
