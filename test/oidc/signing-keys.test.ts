@@ -128,6 +128,7 @@ test('a rotation publishes keys, then signs with them, then withdraws the old on
 
   // Old ID tokens are good for signing out as long as their sessions may last.
   moveClock(DAY - 12 * MINUTE)
+  await takenUp()
   const signOut = `/session/end?${new URLSearchParams({ id_token_hint: oldToken })}`
   expect((await createFlow(house).request(signOut)).status).toBe(200)
 
