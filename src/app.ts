@@ -8,9 +8,9 @@ import { databaseClock } from './db/clock.ts'
 import { createDelivery } from './delivery.ts'
 import { createFront } from './front.ts'
 import { keepHouse } from './housekeeping.ts'
+import { createKeyWatch } from './key-watch.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
-import { loadSigningKeys } from './oidc/keys.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
@@ -63,6 +63,7 @@ async function assemble(
     metrics,
     languages,
     clock = databaseClock,
+    keyPollMs,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
@@ -93,7 +94,7 @@ async function assemble(
   const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
   const administration = createAdministration({ ...parts, rooms, codes, units, pages, forms })
-  const handle = createFront({
+  const lasting = {
     ...parts,
     rooms,
     delivery,
@@ -107,21 +108,36 @@ async function assemble(
     browsers,
     trustedCookie: createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays }),
     clientThrottle: createClientThrottle({ ...rooms, units }),
-    signingKeys: await loadSigningKeys(db, vault),
+  }
+  const keys = await rooms.signingKeys.load()
+  let handle = createFront({ ...lasting, signingKeys: keys })
+  const keyWatch = createKeyWatch({
+    signingKeys: rooms.signingKeys,
+    keys,
+    // Requests that are being served end at the front they came to.
+    take: (signingKeys) => {
+      handle = createFront({ ...lasting, signingKeys })
+    },
+    log,
+    everyMs: keyPollMs,
   })
   const { messenger, notices, reports } = delivery
   const { throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates } = rooms
+  const { clients, signingKeys } = rooms
   const sweptRooms = [throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates]
-  const swept = [records, codes.challenges, messenger, notices, reports, ...administration.swept]
-  const housekeeping = keepHouse([...sweptRooms, ...swept], log)
+  const swept = [records, codes.challenges, messenger, notices, reports, clients, signingKeys]
+  const housekeeping = keepHouse([...sweptRooms, ...swept, ...administration.swept], log)
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
+  keyWatch.start()
   const bootstrapToken = await administration.bootstrap.begin()
   return {
-    handle,
+    handle: (request, response) => handle(request, response),
     bootstrapUrl: bootstrapToken && `${issuer}${CONSOLE_URL}/bootstrap/${bootstrapToken}`,
     async close() {
       housekeeping.stop()
+      keyWatch.stop()
+      await keyWatch.idle()
       await Promise.all([forgotten.idle(), codes.challenges.idle()])
       await delivery.close()
       await database.close()

@@ -18,6 +18,7 @@ import type { Db } from './db/schema.ts'
 import { createNotices } from './messaging/notices.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
+import { createSigningKeys } from './oidc/keys.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
@@ -128,5 +129,6 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),
+    signingKeys: createSigningKeys({ db, vault, clock }),
   }
 }

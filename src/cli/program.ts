@@ -6,6 +6,7 @@ import { addBypassCodeCommands } from './bypass-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
 import { addGatewayCommands } from './gateway.ts'
+import { addKeyCommands } from './keys.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
@@ -31,6 +32,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addBackupCodeCommands(program)
   addBypassCodeCommands(program)
   addClientCommands(program)
+  addKeyCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
   addGatewayCommands(program)

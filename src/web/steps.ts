@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Metrics } from '../metrics.ts'
-import type { ClientRow } from '../oidc/clients.ts'
+import type { ClientRow } from '../oidc/client-rows.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { ChallengeView, OpenChallenge, PhoneChoice } from '../second-factor/look.ts'
 import { type CodeError, codePage, statusOf } from './code-page.ts'
