@@ -54,7 +54,7 @@ export function createAdministration(deps: Dependencies) {
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
-  const bootstrap = createBootstrap({ db, clock, accounts })
+  const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
   const operations = { people, factors, verification, cursors }
   const api = createApiSection({ ...operations, idempotency })
@@ -62,6 +62,7 @@ export function createAdministration(deps: Dependencies) {
     ...deps,
     ...operations,
     issuer: config.issuer,
+    selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
     sessions: consoleSessions,
