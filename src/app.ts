@@ -9,6 +9,7 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import { keepHouse } from './housekeeping.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
+import { createWorker } from './messaging/worker.ts'
 import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { loadSigningKeys } from './oidc/keys.ts'
@@ -36,6 +37,9 @@ export interface App {
   /** Finishes what is being sent, then lets go of the database. */
   close(): Promise<void>
 }
+
+/** So often is looked whether it is this instance's turn to count. */
+const FIGURES_EVERY_MS = 15_000
 
 /** Puts everything together, on a database brought up to date. */
 export async function createApp(options: AppOptions): Promise<App> {
@@ -172,16 +176,23 @@ async function assemble(
 
   const { messenger, notices, reports } = delivery
   const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates } = rooms
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const { audit, links, sendStates, statistics } = rooms
+  const others = [audit, links, phones, trustedDevices, sendStates, statistics]
+  const housekeeping = keepHouse([...swept, ...others], log)
+  const figures = createWorker(statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
+    log.warn({ error }, 'figures were put off'),
+  )
+  figures.start()
   delivery.notices.start()
   delivery.watch.start(hosted.challenges.reroute)
   return {
     handle: provider.callback(),
     async close() {
       housekeeping.stop()
+      figures.stop()
       await hosted.idle()
       await delivery.close()
+      await figures.idle()
       await database.close()
     },
   }

@@ -17,6 +17,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { DeliveryStatTable, EventStatTable, RollUpTable } from './tables/statistics.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
@@ -59,6 +60,12 @@ export interface Database {
   gateway_report: GatewayReportTable
   /** messaging */
   notice: NoticeTable
+  /** statistics */
+  delivery_stat: DeliveryStatTable
+  /** statistics */
+  event_stat: EventStatTable
+  /** statistics */
+  roll_up: RollUpTable
   /** oidc */
   client: ClientTable
   /** oidc */
