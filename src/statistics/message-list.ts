@@ -97,7 +97,7 @@ export function messageListStatement(
     since && sql`m.created_at >= ${since}`,
     until && sql`m.created_at < ${until}`,
     after && sql`(m.created_at, m.id) < (${after.createdAt}::timestamptz, ${after.id}::text)`,
-  ].filter((condition) => condition !== undefined && condition !== '' && condition !== null)
+  ].filter((condition) => condition)
   return sql<Row>`
     select m.id, m.created_at, m.created_at::text as exactly, m.channel, m.gateway, m.country, m.state, m.failure,
       coalesce(m.code, m.detail) as detail, m.parts, m.unasked,

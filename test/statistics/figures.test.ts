@@ -165,6 +165,48 @@ test('a code for which no gateway could be tried was asked for all the same', as
   ])
 })
 
+test('a code counts for the gateway that reported its delivery, and is typed on the phone that was asked last', async () => {
+  const ago = (seconds: number) => sql`${house.clock()} - make_interval(secs => ${seconds})`
+  const sent = (phone: string, gateway: string, state: string, seconds: number) => sql`
+    insert into message (id, challenge_id, phone_id, channel, gateway, country, parts, state, created_at, updated_at)
+    select ${`${phone}-${seconds}`}, 'switched', ${phone}, 'sms', ${gateway}, 'SE', 1, ${state}, ${ago(seconds)}, now()`
+  await sent('one', 'smstools', 'accepted', 640).execute(house.db)
+  await sent('other', 'textbee', 'delivered', 620).execute(house.db)
+  await sent('other', 'smstools', 'accepted', 610).execute(house.db)
+  // Once more, in other five minutes: the same code.
+  await sent('other', 'smstools', 'accepted', 200).execute(house.db)
+  await sql`
+    insert into audit_event (at, type, actor, detail)
+    values (${ago(600)}, 'code.right', 'self', '{"challenge":"switched","factor":"sms"}'),
+      (${ago(190)}, 'code.sent-again', 'self', '{"challenge":"switched","factor":"sms","send":2}')`.execute(
+    house.db,
+  )
+  await sql`update roll_up set seen_until = ${ago(650)}`.execute(house.db)
+  const { totals, byGateway } = await overview()
+  expect(totals).toMatchObject({ asked: 2, sent: 2, delivered: 1, passed: 1 })
+  expect(totals.messages).toMatchObject({ tried: 4, delivered: 1 })
+  expect(of(byGateway, 'smstools')).toMatchObject({ asked: 1, delivered: 0, passed: 0 })
+  // Between 18 and 21 seconds.
+  expect(of(byGateway, 'textbee')).toMatchObject({ asked: 1, passed: 1, medianSeconds: 19.5 })
+})
+
+test('a code whose message is written just after it was looked at is not taken for untried any more', async () => {
+  await sql`
+    insert into audit_event (at, type, actor, detail)
+    values (${house.clock()}, 'code.issued', 'self', '{"challenge":"slow","factor":"sms"}')`.execute(
+    house.db,
+  )
+  expect((await overview()).byGateway).toMatchObject([{ gateway: null, asked: 1 }])
+  await sql`
+    insert into message (id, challenge_id, phone_id, channel, gateway, parts, state, created_at, updated_at)
+    values ('slow', 'slow', 'one', 'sms', 'smstools', 1, 'accepted', ${house.clock()}, now())`.execute(
+    house.db,
+  )
+  const { byGateway, failures } = await overview()
+  expect(byGateway).toMatchObject([{ gateway: 'smstools', asked: 1 }])
+  expect(failures).toEqual([])
+})
+
 test('a late report changes the slot of its message, and the hour', async () => {
   const { id } = await waiting()
   expect((await overview()).totals).toMatchObject({ asked: 1, sent: 1, delivered: 0 })
