@@ -76,6 +76,6 @@ export function createAdministration(deps: Dependencies) {
       console(provider),
     ],
     bootstrap,
-    swept: [idempotency, consoleSessions],
+    swept: { idempotency, consoleSessions },
   }
 }

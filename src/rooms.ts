@@ -29,6 +29,8 @@ import { createPhones } from './second-factor/phones.ts'
 import { createSendStates } from './second-factor/send-states.ts'
 import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
+import { createMessageList } from './statistics/message-list.ts'
+import { createStatistics } from './statistics/statistics.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -126,6 +128,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
     }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
+    statistics: createStatistics({ db, clock, prices: config.prices }),
+    messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),

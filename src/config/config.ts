@@ -176,6 +176,8 @@ function toConfig(v: Variables) {
       from: v.MAIL_FROM,
       tls: tlsTowards(v.SMTP_URL),
     },
+    /** of parts of texts and of calls; undefined where none are set */
+    prices: { currency: v.PRICE_CURRENCY, sms: v.SMS_PRICES, voice: v.VOICE_PRICES },
     metricsPort: v.METRICS_PORT,
   }
 }

@@ -23,6 +23,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { DeliveryStatTable, EventStatTable, RollUpTable } from './tables/statistics.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
@@ -73,6 +74,12 @@ export interface Database {
   bootstrap_link: BootstrapLinkTable
   /** admin */
   idempotency_key: IdempotencyKeyTable
+  /** statistics */
+  delivery_stat: DeliveryStatTable
+  /** statistics */
+  event_stat: EventStatTable
+  /** statistics */
+  roll_up: RollUpTable
   /** oidc */
   client: ClientTable
   /** oidc */

@@ -8,11 +8,6 @@ import { doneOf } from './done.ts'
 
 export type ConsolePages = ReturnType<typeof createConsolePages>
 
-/** The console's pages; a value that one of them misses stops it with an error, so tests show every page. */
-export interface ConsolePageData {
-  [page: `admin/${string}`]: object
-}
-
 interface Entry {
   url: string
   label: string
