@@ -88,8 +88,7 @@ async function assemble(
     db,
     clock,
     languages: known,
-    vault,
-    fingerprint,
+    rooms,
   })
 
   const records = createRecords({ db, vault, clock })
@@ -172,10 +171,14 @@ async function assemble(
 
   const { messenger, notices, reports } = delivery
   const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates } = rooms
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const { audit, links, sendStates, alerts, webhooks } = rooms
+  const housekeeping = keepHouse(
+    [...swept, audit, links, phones, trustedDevices, sendStates, alerts, webhooks],
+    log,
+  )
   delivery.notices.start()
   delivery.watch.start(hosted.challenges.reroute)
+  delivery.startAlerts()
   return {
     handle: provider.callback(),
     async close() {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alerts } from './alert-variables.ts'
 import { guideGateways } from './gateway-variables.ts'
 import { general } from './general-variables.ts'
 import { messaging } from './messaging-variables.ts'
@@ -7,6 +8,12 @@ import { moreGateways } from './more-gateway-variables.ts'
 export { documentation } from './documentation.ts'
 
 /** Every variable Sallyport reads, with its shape, default and meaning. The table in `docs/` is made from this. */
-export const variables = z.object({ ...general, ...messaging, ...guideGateways, ...moreGateways })
+export const variables = z.object({
+  ...general,
+  ...messaging,
+  ...alerts,
+  ...guideGateways,
+  ...moreGateways,
+})
 
 export type Variables = z.output<typeof variables>

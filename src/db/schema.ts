@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { AccountTable, OneTimeLinkTable, SignInAttemptTable } from './tables/accounts.ts'
+import type { AlertDeliveryTable, AlertTable, WebhookTable } from './tables/alerts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
   GatewayReportTable,
@@ -59,6 +60,12 @@ export interface Database {
   gateway_report: GatewayReportTable
   /** messaging */
   notice: NoticeTable
+  /** alerts */
+  alert: AlertTable
+  /** alerts */
+  webhook: WebhookTable
+  /** alerts */
+  alert_delivery: AlertDeliveryTable
   /** oidc */
   client: ClientTable
   /** oidc */
