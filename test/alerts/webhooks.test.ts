@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Condition } from '../../src/alerts/kinds.ts'
@@ -115,6 +116,20 @@ describe('a webhook', () => {
     expect(requests.every((request) => isSigned(request, secret))).toBe(true)
   })
 
+  test('gets each event from one instance, however many send', async () => {
+    const { id } = await house.webhooks.create({ url: receiver.url })
+    for (let i = 0; i < 45; i++) await house.webhooks.test(id)
+    await Promise.all([house, alerting.instance(), alerting.instance()].map((one) => one.send()))
+    expect(receiver.requests).toHaveLength(45)
+    // What another one is just taking is left to it, and not waited for.
+    await house.webhooks.test(id)
+    await alerting.db.transaction().execute(async (trx) => {
+      await sql`select from alert_delivery where state = 'waiting' for update`.execute(trx)
+      expect(await Promise.race([house.send(), pause(5000, 'waited')])).not.toBe('waited')
+    })
+    expect(receiver.requests).toHaveLength(45)
+  })
+
   test('is given up after eight tries over most of a day', async () => {
     const { id } = await house.webhooks.create({ url: receiver.url })
     await house.webhooks.test(id)
@@ -157,6 +172,7 @@ describe('a webhook', () => {
     expect((await alerting.recorded('webhook.disabled')).at(-1)?.detail).toEqual({ webhook: id })
     receiver.answer = 200
     await house.webhooks.patch(id, { enabled: true })
+    alerting.moveClock(1)
     await house.webhooks.test(id)
     await house.send()
     expect(await deliveryOf(id)).toMatchObject({ state: 'sent' })
@@ -181,6 +197,8 @@ describe('a webhook', () => {
     expect(same).toMatchObject({ webhook: { description: 'ours' }, secret: undefined })
     const moved = await house.webhooks.patch(id, { url: `${receiver.url}/new` })
     expect(moved.webhook).toMatchObject({ url: `${receiver.url}/new`, formerSecretUntil: null })
+    const { rows } = await sql`select former_secret from webhook`.execute(alerting.db)
+    expect(rows).toEqual([{ former_secret: null }])
     await house.webhooks.test(id)
     await house.send()
     const [request] = receiver.requests
