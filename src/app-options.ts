@@ -14,6 +14,8 @@ export interface AppOptions {
   clock?: Clock
   /** tests bring their own; all that there are files for by default */
   languages?: Languages
+  /** how often changed signing keys are looked for; tests look more often */
+  keyPollMs?: number | undefined
   /** called with each SQL statement sent */
   onStatement?: (sql: string) => void
 }

@@ -1,38 +1,34 @@
 import type { RequestListener } from 'node:http'
+import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
+import { createCodes } from './codes.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
-import { pendingMigrations } from './db/migrate.ts'
 import { createDelivery } from './delivery.ts'
-import { Unavailable } from './errors.ts'
-import { createHosted } from './hosted.ts'
+import { createFront } from './front.ts'
 import { keepHouse } from './housekeeping.ts'
+import { createKeyWatch } from './key-watch.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
-import { ACCOUNT_CLIENT_ID } from './oidc/built-in.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
-import { loadSigningKeys } from './oidc/keys.ts'
-import { createProvider, logRefusals } from './oidc/provider.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
-import { isEnrolled } from './second-factor/enrolled.ts'
-import { accountClientOf } from './web/account/section.ts'
+import { ACCOUNT_APP } from './web/account/account-app.ts'
+import { CONSOLE_APP, CONSOLE_URL } from './web/admin/console-app.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
-import { createCircumstances, placeOf } from './web/circumstances.ts'
-import { createFailure } from './web/failure.ts'
-import { guardProviderForms, securityHeaders } from './web/guard.ts'
+import { createForgotten } from './web/forgotten.ts'
 import { createLanguageChoice } from './web/language.ts'
 import { loadLogo } from './web/logo.ts'
-import { addOutbox } from './web/outbox.ts'
+import { createPageForms } from './web/page-forms.ts'
 import { createPages } from './web/pages.ts'
-import { createProviderPages } from './web/provider-pages.ts'
-import { createRoutes } from './web/routes.ts'
+import { clientOf } from './web/relying-party.ts'
 import { createTrustedBrowserCookie } from './web/trusted-browser.ts'
-import { addWebhooks } from './web/webhooks.ts'
 
 export interface App {
   handle: RequestListener
+  /** address of the page that makes the first admin; undefined once there is one */
+  bootstrapUrl: string | undefined
   /** Finishes what is being sent, then lets go of the database. */
   close(): Promise<void>
 }
@@ -65,125 +61,95 @@ async function assemble(
     secrets,
     log,
     metrics,
-    languages: known,
+    languages,
     clock = databaseClock,
+    keyPollMs,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
-  const { vault, fingerprint, throttle, accounts, phones, clients, trustedDevices } = rooms
-  await clients.ensureBuiltIn({
-    id: ACCOUNT_CLIENT_ID,
-    ...accountClientOf(config.issuer, config.brand.name),
+  const { vault } = rooms
+  const { issuer, brand } = config
+  await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))
+  await rooms.clients.ensureBuiltIn({
+    ...clientOf(CONSOLE_APP, issuer, brand.name),
+    secondFactor: 'required',
   })
-  const { host } = new URL(config.issuer)
   const secure = config.issuer.startsWith('https:')
-  const delivery = createDelivery({
-    config,
-    secrets,
-    log,
-    metrics,
-    db,
-    clock,
-    languages: known,
-    rooms,
-  })
+  const parts = { config, secrets, log, metrics, db, clock, languages }
+  const delivery = createDelivery({ ...parts, rooms })
+  const codes = createCodes({ ...parts, rooms, messenger: delivery.messenger })
 
   const records = createRecords({ db, vault, clock })
   const units = createUnitsOfWork(records)
-  const languages = createLanguageChoice({ languages: known, issuer: config.issuer })
+  const languageChoice = createLanguageChoice({ languages, issuer: config.issuer })
   const pages = createPages({
-    languages,
+    languages: languageChoice,
     brand: { ...config.brand, logo: await loadLogo(config.brand.logoUrl, log) },
     simulatedPhone: delivery.outbox !== undefined,
   })
-  const trustedCookie = createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays })
-  const provider = createProvider({
-    issuer: config.issuer,
-    cookieKeys: secrets.cookieKeys,
-    signingKeys: await loadSigningKeys(db, vault),
-    units,
-    clients,
-    accounts,
-    phoneOf: async (accountId) => (await phones.list(accountId))[0],
-    pages: createProviderPages(pages, host),
-    secondFactor: config.secondFactor,
-    selfEnrolment: config.selfEnrolment,
-    isEnrolled: (accountId) => isEnrolled(db, accountId),
-    placeOf,
-    languages: known.all.map(({ tag }) => tag),
-    ...(trustedDevices.offered && {
-      isTrusted: async (ctx, accountId) => {
-        const token = trustedCookie.read(ctx)
-        return token !== undefined && trustedDevices.isTrusted(token, accountId)
-      },
-    }),
-  })
-  provider.on('server_error', (ctx, error) =>
-    log.error({ request: ctx.state.requestId, error }, 'provider failed'),
-  )
-  logRefusals(provider, log)
-  // Koa would write the stack to standard error; most are people who closed the page before it came.
-  provider.onerror = (error) => log.warn({ error }, 'a request was broken off')
-
-  const hosted = createHosted({
-    config,
-    secrets,
-    log,
-    metrics,
-    languages: known,
-    db,
-    clock,
+  const browsers = createBrowserCookie(secure)
+  const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
+  const forgotten = createForgotten({ ...rooms, pages, forms, log })
+  const administration = createAdministration({ ...parts, rooms, codes, units, pages, forms })
+  const lasting = {
+    ...parts,
     rooms,
-    provider,
+    delivery,
+    codes,
+    administration,
     units,
+    languageChoice,
     pages,
-    messenger: delivery.messenger,
-    trustedCookie,
-    browsers: createBrowserCookie(secure),
-  })
-  const routes = createRoutes({
-    issuer: config.issuer,
-    pages,
-    languages,
-    visitors: hosted.visitors,
-    show: hosted.show,
-    steps: hosted.steps,
-    reachDatabase: async () => {
-      if ((await pendingMigrations(db)).length > 0)
-        throw new Unavailable(new Error('migrations are pending'))
+    forms,
+    forgotten,
+    browsers,
+    trustedCookie: createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays }),
+    clientThrottle: createClientThrottle({ ...rooms, units }),
+  }
+  const keys = await rooms.signingKeys.load()
+  let handle = createFront({ ...lasting, signingKeys: keys })
+  const keyWatch = createKeyWatch({
+    signingKeys: rooms.signingKeys,
+    keys,
+    // Requests that are being served end at the front they came to.
+    take: (signingKeys) => {
+      handle = createFront({ ...lasting, signingKeys })
     },
-  })
-  for (const add of hosted.sections) add(routes)
-  addWebhooks(routes, delivery.reports, config.issuer)
-  if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
-
-  provider.use(createFailure({ pages, log }))
-  provider.use(createCircumstances(fingerprint))
-  provider.use(securityHeaders(secure))
-  provider.use(guardProviderForms(config.issuer))
-  provider.use(languages.note)
-  provider.use((_ctx, next) => units.run(next))
-  provider.use(createClientThrottle({ provider, throttle, units, fingerprint }))
-  provider.use(routes.routes())
-
-  const { messenger, notices, reports } = delivery
-  const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates, alerts, webhooks } = rooms
-  const housekeeping = keepHouse(
-    [...swept, audit, links, phones, trustedDevices, sendStates, alerts, webhooks],
     log,
-  )
+    everyMs: keyPollMs,
+  })
+  const { messenger, notices, reports } = delivery
+  const { throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates } = rooms
+  const { clients, signingKeys, alerts, webhooks } = rooms
+  const sweptRooms = [throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates]
+  const swept = [
+    records,
+    codes.challenges,
+    messenger,
+    notices,
+    reports,
+    clients,
+    signingKeys,
+    alerts,
+    webhooks,
+  ]
+  const housekeeping = keepHouse([...sweptRooms, ...swept, ...administration.swept], log)
   delivery.notices.start()
-  delivery.watch.start(hosted.challenges.reroute)
+  delivery.watch.start(codes.challenges.reroute)
+  keyWatch.start()
   delivery.startAlerts()
+  const bootstrapToken = await administration.bootstrap.begin()
   return {
-    handle: provider.callback(),
+    handle: (request, response) => handle(request, response),
+    bootstrapUrl: bootstrapToken && `${issuer}${CONSOLE_URL}/bootstrap/${bootstrapToken}`,
     async close() {
       housekeeping.stop()
-      await hosted.idle()
+      keyWatch.stop()
+      await keyWatch.idle()
+      await Promise.all([forgotten.idle(), codes.challenges.idle()])
       await delivery.close()
       await database.close()
     },

@@ -7,6 +7,7 @@ import type { NoticeKind } from './messaging/notice-words.ts'
 import type { Notices, Recipient } from './messaging/notices.ts'
 import type { Sessions } from './oidc/sessions.ts'
 import type { BackupCodes } from './second-factor/backup-codes.ts'
+import type { BypassCodes } from './second-factor/bypass-codes.ts'
 import { closeOpenChallenges } from './second-factor/challenge-parts.ts'
 import type { Phone, Phones } from './second-factor/phones.ts'
 import type { TrustedDevices } from './second-factor/trusted-devices.ts'
@@ -14,7 +15,7 @@ import type { TrustedDevices } from './second-factor/trusted-devices.ts'
 interface Consequences {
   /** whose sessions end: all, all but the one it is done in, or none */
   sessions: 'all' | 'others' | 'none'
-  /** whether remembered browsers and open challenges end */
+  /** whether remembered browsers, open challenges and codes of the help desk end */
   trust: 'ends' | 'stays'
   /** what the owner is told, if anything */
   notice: NoticeKind | undefined
@@ -31,6 +32,9 @@ const FOLLOWS: Record<ChangeType, Consequences> = {
   'authenticator.removed': { sessions: 'others', trust: 'ends', notice: 'authenticator.removed' },
   'backup-code.used': { sessions: 'none', trust: 'stays', notice: 'backup-code.used' },
   'backup-codes.issued': { sessions: 'none', trust: 'ends', notice: 'backup-codes.issued' },
+  // Whoever is to use it stands before an open challenge.
+  'bypass-code.issued': { sessions: 'none', trust: 'stays', notice: 'bypass-code.issued' },
+  'bypass-code.used': { sessions: 'none', trust: 'stays', notice: 'bypass-code.used' },
   'codes.locked': { sessions: 'none', trust: 'stays', notice: 'codes.locked', recorded: true },
   'factors.reset': { sessions: 'all', trust: 'ends', notice: 'factors.reset' },
   'password.changed': { sessions: 'others', trust: 'ends', notice: 'password.changed' },
@@ -53,6 +57,7 @@ interface Dependencies {
   audit: Audit
   phones: Phones
   backupCodes: BackupCodes
+  bypassCodes: Pick<BypassCodes, 'endAll'>
   trustedDevices: TrustedDevices
   sessions: Sessions
   notices: Notices
@@ -95,6 +100,7 @@ export function createChanges(deps: Dependencies): OnChange {
     }
     if (follows.trust === 'ends') {
       await deps.trustedDevices.endAll(accountId, on)
+      await deps.bypassCodes.endAll(accountId, on)
       await closeOpenChallenges(on, clock, accountId)
     }
     if (follows.sessions !== 'none')

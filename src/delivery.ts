@@ -16,6 +16,8 @@ import { createWatch } from './messaging/watch.ts'
 import type { Rooms } from './rooms.ts'
 import { createNoticeGrants } from './second-factor/notice-grants.ts'
 
+export type Delivery = ReturnType<typeof createDelivery>
+
 interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | 'metrics'> {
   db: Db
   clock: Clock

@@ -1,27 +1,20 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { AppOptions } from './app-options.ts'
-import type { Clock } from './db/clock.ts'
-import type { Db } from './db/schema.ts'
-import type { Languages } from './languages/languages.ts'
-import type { Messenger } from './messaging/messenger.ts'
+import type { Codes } from './codes.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
-import { createChallenges } from './second-factor/challenges.ts'
-import { createGuesses } from './second-factor/guesses.ts'
-import { createSendGrants } from './second-factor/send-grants.ts'
-import { createSimSwap } from './second-factor/sim-swap.ts'
 import { createAccountSection } from './web/account/section.ts'
 import type { BrowserCookie } from './web/browser-cookie.ts'
 import { createChallengeSteps } from './web/challenge.ts'
 import { createConsent } from './web/consent.ts'
 import { createEnrolment } from './web/enrolment.ts'
-import { createForgotten } from './web/forgotten.ts'
+import type { Forgotten } from './web/forgotten.ts'
 import { createInteraction } from './web/interaction.ts'
 import { createKnownBrowsers } from './web/known-browser.ts'
 import { addLinks } from './web/links.ts'
 import { createLogin } from './web/login.ts'
-import { createPageForms } from './web/page-forms.ts'
+import type { PageForms } from './web/page-forms.ts'
 import type { Pages } from './web/pages.ts'
 import { createSecondDoor } from './web/second-door.ts'
 import { createSignIn } from './web/sign-in.ts'
@@ -29,45 +22,23 @@ import { createSteps } from './web/steps.ts'
 import type { TrustedBrowserCookie } from './web/trusted-browser.ts'
 import { createVisitors } from './web/visitor.ts'
 
-interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | 'metrics'> {
-  languages: Languages
-  db: Db
-  clock: Clock
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'metrics'> {
   rooms: Rooms
   provider: Provider
   units: UnitsOfWork
   pages: Pages
-  messenger: Messenger
+  codes: Codes
+  forms: PageForms
+  forgotten: Forgotten
   trustedCookie: TrustedBrowserCookie
   browsers: BrowserCookie
 }
 
 /** The hosted pages, put together: those of a sign-in by their steps, and the sections beside it. */
 export function createHosted(deps: Dependencies) {
-  const { config, secrets, log, db, clock, rooms, provider, units, pages } = deps
-  const { messenger, trustedCookie, browsers, metrics, languages } = deps
+  const { config, secrets, metrics, rooms, provider, units, pages } = deps
+  const { codes, forms, forgotten, trustedCookie, browsers } = deps
   const { hostname } = new URL(config.issuer)
-  const grants = createSendGrants(clock, config.sms.limits)
-  const rules = {
-    ...config.otp,
-    holdOffSeconds: config.holdOffSeconds,
-    allowedCountries: config.sms.allowedCountries,
-    sharing: config.phoneSharing,
-  }
-  const simSwap = createSimSwap(
-    config.simSwap && { ...config.simSwap, token: secrets.simSwapToken },
-    log,
-  )
-  const parts = { ...rooms, db, clock, log, metrics, languages, rules, grants, messenger, simSwap }
-  const challenges = createChallenges({ ...parts, brand: config.brand.name, host: hostname })
-  const guesses = createGuesses(parts)
-
-  const forms = createPageForms({
-    issuer: config.issuer,
-    cookieKeys: secrets.cookieKeys,
-    browsers,
-  })
-  const forgotten = createForgotten({ ...rooms, pages, forms, log })
   const knownBrowsers = createKnownBrowsers({
     fingerprint: rooms.fingerprint,
     browsers,
@@ -86,9 +57,8 @@ export function createHosted(deps: Dependencies) {
   })
   const door = {
     ...rooms,
+    ...codes,
     metrics,
-    challenges,
-    guesses,
     signIn,
     visitors,
     steps,
@@ -128,7 +98,6 @@ export function createHosted(deps: Dependencies) {
 
   return {
     visitors,
-    challenges,
     show: interaction.show,
     steps: {
       login: createLogin({ ...door, secondDoor }),
@@ -150,9 +119,5 @@ export function createHosted(deps: Dependencies) {
       restart: interaction.restart,
     },
     sections,
-    /** resolves when nothing goes on behind an answer any more */
-    async idle(): Promise<void> {
-      await Promise.all([forgotten.idle(), challenges.idle()])
-    },
   }
 }

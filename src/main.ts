@@ -31,6 +31,13 @@ async function main(): Promise<void> {
     { issuer: config.issuer, host: config.host, port: server.address.port, ...phone },
     'ready',
   )
+  const bootstrapUrl = server.bootstrapUrl()
+  // Not by the log, whose lines are gathered and kept: it is for whoever starts the service.
+  if (bootstrapUrl) process.stdout.write(bootstrapNote(bootstrapUrl))
+}
+
+function bootstrapNote(url: string): string {
+  return `\nThere is no admin yet. Open this once, within an hour, to become the first:\n\n  ${url}\n\n`
 }
 
 main().catch((error: unknown) => {

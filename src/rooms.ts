@@ -20,14 +20,17 @@ import type { Db } from './db/schema.ts'
 import { createNotices } from './messaging/notices.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
+import { createSigningKeys } from './oidc/keys.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
+import { createBypassCodes } from './second-factor/bypass-codes.ts'
 import { createLocks } from './second-factor/locks.ts'
 import { createPhoneChanges } from './second-factor/phone-changes.ts'
 import { createPhones } from './second-factor/phones.ts'
 import { createSendStates } from './second-factor/send-states.ts'
+import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
@@ -52,6 +55,13 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   // Rooms tell of changes, and what follows from a change is done by rooms: each needs the other to be made.
   const onChange: OnChange = (on, change) => carryOut(on, change)
   const backupCodes = createBackupCodes({ db, clock, fingerprint, onChange })
+  const bypassCodes = createBypassCodes({
+    db,
+    clock,
+    fingerprint,
+    onChange,
+    ...config.bypassCodes,
+  })
   const trustedDevices = createTrustedDevices({
     db,
     clock,
@@ -63,6 +73,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     audit,
     phones,
     backupCodes,
+    bypassCodes,
     trustedDevices,
     sessions,
     notices,
@@ -94,6 +105,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     notices,
     onChange,
     backupCodes,
+    bypassCodes,
+    standIns: createStandIns({ db, clock, backupCodes, bypassCodes }),
     trustedDevices,
     accounts,
     linkMails: createLinkMails({
@@ -121,8 +134,9 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
     }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
-    locks: createLocks({ db, clock, forgetTries: accounts.forgetTries }),
+    locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),
+    signingKeys: createSigningKeys({ db, vault, clock }),
   }
 }

@@ -13,6 +13,8 @@ export interface RunningServer {
   address: AddressInfo
   /** resolves when the first request can be served, rejects when it never will */
   ready: Promise<void>
+  /** address of the page that makes the first admin, once it is ready; undefined where there is one */
+  bootstrapUrl(): string | undefined
   stop(): Promise<void>
 }
 
@@ -72,6 +74,7 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
   return {
     address: addressOf(server),
     ready,
+    bootstrapUrl: () => app?.bootstrapUrl,
     async stop() {
       stopping = true
       metricsServer?.close()

@@ -98,6 +98,8 @@ describe('configuration', () => {
     [{ TRUST_PROXY: 'true' }, 'TRUST_PROXY'],
     [{ BRAND_COLOR: 'red' }, 'BRAND_COLOR'],
     [{ TRUSTED_DEVICE_DAYS: '31' }, 'TRUSTED_DEVICE_DAYS'],
+    [{ BYPASS_CODE_MINUTES: '61' }, 'BYPASS_CODE_MINUTES'],
+    [{ BYPASS_CODE_CONSENT: 'on' }, 'BYPASS_CODE_CONSENT'],
     [{ PHONE_HOLD_OFF_HOURS: '169' }, 'PHONE_HOLD_OFF_HOURS'],
     [{ AUDIT_RETENTION_DAYS: '29' }, 'AUDIT_RETENTION_DAYS'],
     [{ ALERT_MAIL_TO: 'ops@example.com' }, 'ALERT_MAIL_TO'],

@@ -1,5 +1,9 @@
 import { type Expression, type RawBuilder, sql } from 'kysely'
 
+/** What someone may do for others at the admin's side; most people have none. */
+export const ROLES = ['admin', 'helpdesk', 'auditor'] as const
+export type Role = (typeof ROLES)[number]
+
 /** A person who can sign in, as the other rooms see one. */
 export interface Account {
   /** `sub`: random, never used again */
@@ -9,6 +13,7 @@ export interface Account {
   email: string | null
   emailVerified: boolean
   disabled: boolean
+  role: Role | null
 }
 
 /** A username has 1 to 128 characters, none of them control characters. */
@@ -17,7 +22,7 @@ export const USERNAME_LIMIT = 128
 /** An account as one JSON value, for other rooms' statements to select beside their own rows. */
 export function accountAsJson(id: Expression<string | null>): RawBuilder<Account | null> {
   return sql`(select json_build_object('id', id, 'username', username, 'name', name, 'email', email,
-    'emailVerified', email_verified, 'disabled', disabled_at is not null) from account where account.id = ${id})`
+    'emailVerified', email_verified, 'disabled', disabled_at is not null, 'role', role) from account where account.id = ${id})`
 }
 
 /** The form under which a name is looked up: one account whatever the case, width or spaces around it. */
@@ -33,7 +38,15 @@ export function isUsername(text: string): boolean {
   return text.length >= 1 && text.length <= USERNAME_LIMIT && !INVISIBLE.test(text)
 }
 
-export const COLUMNS = ['id', 'username', 'name', 'email', 'email_verified', 'disabled_at'] as const
+export const COLUMNS = [
+  'id',
+  'username',
+  'name',
+  'email',
+  'email_verified',
+  'disabled_at',
+  'role',
+] as const
 
 export interface AccountRow {
   id: string
@@ -42,10 +55,11 @@ export interface AccountRow {
   email: string | null
   email_verified: boolean
   disabled_at: Date | null
+  role: Role | null
 }
 
 export function toAccount(row: AccountRow): Account {
-  const { id, username, name, email, email_verified, disabled_at } = row
+  const { id, username, name, email, email_verified, disabled_at, role } = row
   return {
     id,
     username,
@@ -53,5 +67,6 @@ export function toAccount(row: AccountRow): Account {
     email,
     emailVerified: email_verified,
     disabled: disabled_at !== null,
+    role,
   }
 }

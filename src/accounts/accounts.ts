@@ -12,10 +12,13 @@ import {
   type AccountRow,
   COLUMNS,
   isUsername,
+  type Role,
   toAccount,
   USERNAME_LIMIT,
   usernameKey,
 } from './account.ts'
+import { assertOtherAdmin, createAccountRecords } from './account-records.ts'
+import { createAccountSearch } from './account-search.ts'
 import { createAuthentication } from './authentication.ts'
 import type { Links } from './links.ts'
 import type { PasswordQuality } from './password-quality.ts'
@@ -32,6 +35,7 @@ export interface NewAccount {
   password?: string | undefined
   email?: string | undefined
   name?: string | undefined
+  role?: Role | undefined
 }
 
 interface Dependencies {
@@ -51,9 +55,11 @@ export function createAccounts(deps: Dependencies) {
   return {
     ...createAuthentication(deps),
     ...createPasswordSetting(deps),
+    ...createAccountRecords(deps),
+    ...createAccountSearch(deps),
 
     /** @throws Refusal when the name is taken, the password is weak or a value is out of bounds */
-    async create({ username, password, email, name }: NewAccount): Promise<Account> {
+    async create({ username, password, email, name, role }: NewAccount): Promise<Account> {
       const shown = username.normalize('NFKC').trim()
       if (!isUsername(shown)) {
         throw new Refusal(
@@ -67,13 +73,13 @@ export function createAccounts(deps: Dependencies) {
       const id = randomBytes(16).toString('base64url')
       const event = auditEntry(
         clock,
-        { type: 'account.created', accountId: id },
+        { type: 'account.created', accountId: id, detail: { role: role ?? null } },
         sql`where exists (select from made)`,
       )
       const { rows } = await sql<AccountRow>`
         with made as (
-          insert into account (id, username, username_key, email, name, password_hash, created_at)
-          values (${id}, ${shown}, ${usernameKey(username)}, ${email ?? null}, ${name ?? null}, ${hash}, ${clock()})
+          insert into account (id, username, username_key, email, name, password_hash, role, created_at)
+          values (${id}, ${shown}, ${usernameKey(username)}, ${email ?? null}, ${name ?? null}, ${hash}, ${role ?? null}, ${clock()})
           on conflict (username_key) do nothing
           returning *
         ), noted as (${event})
@@ -83,9 +89,14 @@ export function createAccounts(deps: Dependencies) {
       return toAccount(row)
     },
 
-    /** Lets nobody in any more, and ends what is open. @returns false when it was so already */
-    async disable(id: string): Promise<boolean> {
+    /**
+     * Lets nobody in any more, and ends what is open.
+     * @param options `keepAdmin`: refuse where nobody could administer any more
+     * @returns false when it was so already
+     */
+    async disable(id: string, { keepAdmin = false } = {}): Promise<boolean> {
       const disabling = async (trx: Db) => {
+        if (keepAdmin) await assertOtherAdmin(trx, id)
         const { numUpdatedRows } = await trx
           .updateTable('account')
           .set({ disabled_at: clock() })
@@ -116,9 +127,10 @@ export function createAccounts(deps: Dependencies) {
       })
     },
 
-    /** Deletes an account and all that is its own. @returns false when it is gone already */
-    async remove(id: string): Promise<boolean> {
+    /** Deletes an account and all that is its own; as for `disable`. @returns false when it is gone already */
+    async remove(id: string, { keepAdmin = false } = {}): Promise<boolean> {
       return db.transaction().execute(async (trx) => {
+        if (keepAdmin) await assertOtherAdmin(trx, id)
         const held = await trx
           .selectFrom('account')
           .select('id')
@@ -142,6 +154,9 @@ export function createAccounts(deps: Dependencies) {
       return throttle.forgetName(on, fingerprint('name', usernameKey(username)))
     },
 
+    /** Until when passwords under a name are locked in some browser, as a scalar subquery. */
+    lockOf: (username: string) => throttle.lockOf(fingerprint('name', usernameKey(username))),
+
     async findByUsername(username: string): Promise<Account | undefined> {
       const row = await db
         .selectFrom('account')
@@ -158,27 +173,6 @@ export function createAccounts(deps: Dependencies) {
         .where('id', '=', id)
         .executeTakeFirst()
       return row && toAccount(row)
-    },
-
-    /** Accounts in the order they were made, those whose name, full name or e-mail contain `query` if given. */
-    async list(query: string | undefined, limit: number): Promise<Account[]> {
-      let select = db
-        .selectFrom('account')
-        .select(COLUMNS)
-        .orderBy('created_at')
-        .orderBy('id')
-        .limit(limit)
-      if (query) {
-        const pattern = `%${query.toLowerCase().replace(/[\\%_]/g, '\\$&')}%`
-        select = select.where((where) =>
-          where.or([
-            where('username_key', 'like', pattern),
-            where(sql<string>`lower(email)`, 'like', pattern),
-            where(sql<string>`lower(name)`, 'like', pattern),
-          ]),
-        )
-      }
-      return (await select.execute()).map(toAccount)
     },
   }
 }

@@ -69,6 +69,10 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
     /** The statement that forgets a key's failures. */
     forgetting,
 
+    /** Until when a name is locked in some browser, as a scalar subquery; null if it is in none. */
+    lockOf: (nameKey: Buffer): RawBuilder<Date | null> =>
+      sql`(select max(locked_until) from sign_in_attempt where name_key = ${nameKey} and locked_until > ${clock()})`,
+
     /** Forgets a name's failures in every browser. @returns whether any of them locked it */
     async forgetName(on: Db, nameKey: Buffer): Promise<boolean> {
       const { rows } = await sql<{ locked: boolean }>`

@@ -11,6 +11,8 @@ export type ChangeType = Extract<
   | 'authenticator.removed'
   | 'backup-code.used'
   | 'backup-codes.issued'
+  | 'bypass-code.issued'
+  | 'bypass-code.used'
   | 'codes.locked'
   | 'factors.reset'
   | 'password.changed'

@@ -2,8 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 
 /** Who acts, in which request, from where: what every audit event says of its surroundings. */
 export interface Circumstances {
-  /** `self`, `system`, `command-line`, or who else acts, with an id */
+  /** `self`, `system`, `command-line`, or who else acts, with an id: `admin:ID`, `client:ID`, `gateway:NAME` */
   actor: string
+  /** why, in the words of an admin; part of every event of theirs */
+  reason?: string
   requestId: string | null
   /** fingerprint of the client's address, never the address */
   address: string | null

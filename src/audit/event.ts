@@ -4,11 +4,14 @@ import { circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
 export const EVENT_TYPES = [
+  'account.changed',
   'account.created',
   'account.deleted',
   'account.disabled',
   'account.enabled',
+  'account.exported',
   'account.invited',
+  'account.role-changed',
   'account.unlocked',
   'alert.budget',
   'alert.conversion',
@@ -21,8 +24,15 @@ export const EVENT_TYPES = [
   'authenticator.removed',
   'backup-code.used',
   'backup-codes.issued',
+  'bootstrap.used',
+  'bypass-code.approved',
+  'bypass-code.ended',
+  'bypass-code.issued',
+  'bypass-code.used',
+  'client.changed',
   'client.created',
   'client.deleted',
+  'client.secret-rotated',
   'code.issued',
   'code.not-sent',
   'code.refused',
@@ -34,9 +44,13 @@ export const EVENT_TYPES = [
   'codes.locked',
   'consent.given',
   'consent.revoked',
+  'console.closed',
+  'console.opened',
+  'console.refused',
   'country.paused',
   'country.resumed',
   'factors.reset',
+  'keys.rotated',
   'message.delivered',
   'message.failed',
   'message.sent',
@@ -79,7 +93,7 @@ export type EventType = (typeof EVENT_TYPES)[number]
 
 /**
  * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
- * the reason of `factors.reset`, which an admin writes (ADM-10).
+ * the `reason` that an admin writes (ADM-10).
  */
 export interface AuditEvent {
   type: EventType
@@ -103,8 +117,9 @@ export function auditEntry(
   { type, accountId = null, clientId = null, detail = {} }: AuditEvent,
   source: RawBuilder<unknown> = sql``,
 ): RawBuilder<{ id: string }> {
-  const { actor, requestId, address } = circumstances()
-  const members = Object.entries(detail).flatMap(([name, value]) => [
+  const { actor, requestId, address, reason } = circumstances()
+  const told = reason === undefined ? detail : { ...detail, reason }
+  const members = Object.entries(told).flatMap(([name, value]) => [
     sql`${name}::text`,
     isExpression(value) ? value : sql`${JSON.stringify(shortened(value))}::jsonb`,
   ])

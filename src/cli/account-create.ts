@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
+import { ROLES, type Role } from '../accounts/account.ts'
 import type { Account } from '../accounts/accounts.ts'
 import { Refusal } from '../errors.ts'
 import type { ParsedPhone } from '../phone-number.ts'
 import type { Phone } from '../second-factor/phones.ts'
+import { roleOption } from './account-role.ts'
 import { explain } from './explain.ts'
 import { type Outcome, perform, record } from './output.ts'
 import { askPassword, readPassword } from './password.ts'
@@ -18,6 +20,7 @@ interface CreateOptions {
   askPassword?: true
   phone?: string
   phoneVerified?: true
+  role?: Role
 }
 
 export function addAccountCreateCommands(noun: Command): void {
@@ -31,6 +34,7 @@ export function addAccountCreateCommands(noun: Command): void {
     .option('--ask-password', 'ask for the password at the terminal')
     .option('--phone <number>', 'number that gets the codes, as +4520123456')
     .option('--phone-verified', 'count the number as proven')
+    .option('--role <role>', `what they may do for others: ${ROLES.join(', ')}`, roleOption)
   perform(
     create,
     'account create --username anna --email anna@example.com --phone +4520123456',
@@ -75,10 +79,10 @@ async function createAccount(
   options: CreateOptions,
   password: string | undefined,
 ): Promise<Outcome> {
-  const { username, email, name } = options
+  const { username, email, name, role } = options
   // Before the account, which a refused number must not leave behind.
   const phone = options.phone === undefined ? undefined : parsePhone(options.phone, session.config)
-  const account = await session.accounts.create({ username, password, email, name })
+  const account = await session.accounts.create({ username, password, email, name, role })
   const phones = phone ? [await addPhone(session, account, phone, !!options.phoneVerified)] : []
   const made = { id: account.id, username: account.username, phones }
   if (password === undefined) return invited(made, account, session)

@@ -5,7 +5,7 @@ import { describePhone, phoneAsJson } from './people.ts'
 
 /** An account with all its phones, as most commands about one print it. */
 export function accountOutcome(account: Account, phones: Phone[]): Outcome {
-  const { id, username, name, email, emailVerified, disabled } = account
+  const { id, username, name, email, emailVerified, disabled, role } = account
   return {
     json: { ...account, phones: phones.map(phoneAsJson) },
     text: record([
@@ -13,6 +13,7 @@ export function accountOutcome(account: Account, phones: Phone[]): Outcome {
       ['username', username],
       ['name', name ?? '-'],
       ['e-mail', email ? `${email} (${emailVerified ? 'verified' : 'not verified'})` : '-'],
+      ['role', role ?? '-'],
       ['disabled', yesOrNo(disabled)],
       ['phones', phones.map(describePhone).join(', ') || '-'],
     ]),

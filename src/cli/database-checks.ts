@@ -4,10 +4,11 @@ import { sql } from 'kysely'
 import type { Config, Secrets } from '../config/config.ts'
 import type { CompleteSecrets } from '../config/development-keys.ts'
 import { createVault, type Vault } from '../crypto/vault.ts'
+import { databaseClock } from '../db/clock.ts'
 import { openPepper } from '../db/keyring.ts'
 import { pendingMigrations } from '../db/migrate.ts'
 import type { Db } from '../db/schema.ts'
-import { loadSigningKeys } from '../oidc/keys.ts'
+import { createSigningKeys } from '../oidc/keys.ts'
 import { attempt, type Check, failed, ok, warning } from './checks.ts'
 import { explain } from './explain.ts'
 import { withDatabase } from './session.ts'
@@ -114,7 +115,7 @@ async function checkSigningKeys(db: Db, vault: Vault): Promise<Check> {
   if (existing.length === 0) {
     return warning('signing keys', 'there are none yet; the first start makes them')
   }
-  const keys = await loadSigningKeys(db, vault)
+  const keys = await createSigningKeys({ db, vault, clock: databaseClock }).load()
   const algorithms = keys.map(({ alg }) => alg).join(', ')
   return ok('signing keys', `${keys.length} keys open (${algorithms})`)
 }

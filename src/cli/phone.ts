@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
 import { Refusal } from '../errors.ts'
 import { parsePhoneNumber } from '../phone-number.ts'
+import { phoneRefusal } from '../second-factor/phone-input.ts'
 import type { Phone } from '../second-factor/phones.ts'
 import { type Outcome, perform, table, yesOrNo } from './output.ts'
-import { describePhone, findAccount, parsePhone, phoneAsJson, phoneRefusal } from './people.ts'
+import { describePhone, findAccount, parsePhone, phoneAsJson } from './people.ts'
 import { inSession } from './session.ts'
 
 export function addPhoneCommands(program: Command): void {

@@ -3,9 +3,11 @@ import { addAccountCommands } from './account.ts'
 import { addAlertCommands } from './alerts.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
+import { addBypassCodeCommands } from './bypass-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
 import { addGatewayCommands } from './gateway.ts'
+import { addKeyCommands } from './keys.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
@@ -30,7 +32,9 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addAccountCommands(program)
   addPhoneCommands(program)
   addBackupCodeCommands(program)
+  addBypassCodeCommands(program)
   addClientCommands(program)
+  addKeyCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
   addAlertCommands(program)

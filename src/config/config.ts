@@ -143,6 +143,7 @@ function toConfig(v: Variables) {
     secondFactor: v.SECOND_FACTOR,
     selfEnrolment: v.SELF_ENROLMENT === 'first-login',
     phoneSharing: v.PHONE_SHARING,
+    bypassCodes: { minutes: v.BYPASS_CODE_MINUTES, consent: v.BYPASS_CODE_CONSENT },
     trustedDeviceDays: v.TRUSTED_DEVICE_DAYS,
     holdOffSeconds: v.PHONE_HOLD_OFF_HOURS * 3600,
     auditRetentionDays: v.AUDIT_RETENTION_DAYS,

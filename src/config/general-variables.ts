@@ -173,6 +173,19 @@ export const general = {
       'how long a factor that was added beside others can’t be the only proof for a sensitive change',
     example: '24',
   }),
+  BYPASS_CODE_MINUTES: variable('BYPASS_CODE_MINUTES', wholeNumber(5, 60).default(15), {
+    meaning: 'how long a code of the help desk can be used',
+    example: '15',
+  }),
+  BYPASS_CODE_CONSENT: variable(
+    'BYPASS_CODE_CONSENT',
+    z.enum(['off', 'required'], 'must be off or required').default('off'),
+    {
+      meaning:
+        '`required`: a code of the help desk is good for nothing until a second admin approves it',
+      example: 'required',
+    },
+  ),
   AUDIT_RETENTION_DAYS: variable('AUDIT_RETENTION_DAYS', wholeNumber(30, 3650).default(365), {
     meaning: 'how long audit events are kept, 30 to 3650',
     example: '365',

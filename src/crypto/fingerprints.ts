@@ -10,6 +10,7 @@ export type FingerprintKind =
   | 'name'
   | 'client'
   | 'backup-code'
+  | 'bypass-code'
   | 'known-browser'
 
 /**

@@ -1,5 +1,10 @@
 import type { Kysely } from 'kysely'
 import type { AccountTable, OneTimeLinkTable, SignInAttemptTable } from './tables/accounts.ts'
+import type {
+  BootstrapLinkTable,
+  ConsoleSessionTable,
+  IdempotencyKeyTable,
+} from './tables/admin.ts'
 import type { AlertDeliveryTable, AlertTable, WebhookTable } from './tables/alerts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
@@ -12,6 +17,7 @@ import type { ClientTable, OidcRecordTable, SigningKeyTable } from './tables/oid
 import type {
   AuthenticatorTable,
   BackupCodeTable,
+  BypassCodeTable,
   ChallengeTable,
   PhoneTable,
   SecondFactorTable,
@@ -43,6 +49,8 @@ export interface Database {
   /** second-factor */
   backup_code: BackupCodeTable
   /** second-factor */
+  bypass_code: BypassCodeTable
+  /** second-factor */
   trusted_device: TrustedDeviceTable
   /** second-factor */
   challenge: ChallengeTable
@@ -60,6 +68,12 @@ export interface Database {
   gateway_report: GatewayReportTable
   /** messaging */
   notice: NoticeTable
+  /** admin */
+  console_session: ConsoleSessionTable
+  /** admin */
+  bootstrap_link: BootstrapLinkTable
+  /** admin */
+  idempotency_key: IdempotencyKeyTable
   /** alerts */
   alert: AlertTable
   /** alerts */

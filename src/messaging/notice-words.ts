@@ -11,6 +11,8 @@ const WHAT = {
   'authenticator.removed': 'notice.authenticator.removed',
   'backup-codes.issued': 'notice.backupCodes.issued',
   'backup-code.used': 'notice.backupCode.used',
+  'bypass-code.issued': 'notice.bypassCode.issued',
+  'bypass-code.used': 'notice.bypassCode.used',
   'factors.reset': 'notice.factors.reset',
   'trusted-browser.copied': 'notice.trustedBrowser.copied',
   'codes.locked': 'notice.codes.locked',

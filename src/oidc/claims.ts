@@ -1,8 +1,17 @@
 import type { Account as ProviderAccount } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
 
-/** Scopes a client may ask for. */
-export const SCOPES = ['openid', 'profile', 'email', 'phone', 'offline_access'] as const
+/** Scopes that tell of a person, or go on doing so; a client may ask for all of them unless its registration says which. */
+export const PERSON_SCOPES = ['openid', 'profile', 'email', 'phone', 'offline_access'] as const
+
+/** Scopes of the admin REST API; a client may ask for those that its registration names. */
+export const ADMIN_SCOPES = ['admin:read', 'admin:write'] as const
+
+export function isAdminScope(scope: string): boolean {
+  return ADMIN_SCOPES.some((one) => one === scope)
+}
+
+export const SCOPES = [...PERSON_SCOPES, ...ADMIN_SCOPES] as const
 
 /** Which claims each scope gives (OpenID Connect Core 5.4); `openid` carries how the person was authenticated. */
 export const CLAIMS = {
@@ -18,7 +27,7 @@ const ALWAYS = new Set([...CLAIMS.openid, 'sid', 'iss'])
 /**
  * Claims a client asked for by name, parted by what its registration lets it have: a claim belongs to its
  * scope, however it is asked for.
- * @param scope scopes the client was registered for; all when undefined
+ * @param scope scopes the client may ask for; none when undefined
  */
 export function partClaims(
   scope: string | undefined,
@@ -26,9 +35,7 @@ export function partClaims(
 ): { allowed: string[]; refused: string[] } {
   const scopes = new Set(scope?.split(' '))
   const reachable = new Set(
-    Object.entries(CLAIMS).flatMap(([name, own]) =>
-      scope === undefined || scopes.has(name) ? own : [],
-    ),
+    Object.entries(CLAIMS).flatMap(([name, own]) => (scopes.has(name) ? own : [])),
   )
   const { allowed = [], refused = [] } = Object.groupBy(claims, (claim) =>
     ALWAYS.has(claim) || reachable.has(claim) ? 'allowed' : 'refused',

@@ -6,6 +6,8 @@ import { addressKey } from '../address.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
+export type ClientThrottle = ReturnType<typeof createClientThrottle>
+
 /** Locked pairs an instance keeps in mind; the database keeps the count. */
 const REMEMBERED = 10_000
 
@@ -13,7 +15,6 @@ const REMEMBERED = 10_000
 const AUTHENTICATED = new Set<unknown>(['token', 'introspection'])
 
 interface Dependencies {
-  provider: Provider
   throttle: Throttle
   units: UnitsOfWork
   fingerprint: Fingerprints
@@ -25,12 +26,7 @@ interface Dependencies {
  * that knows of a lock refuses the pair whatever it presents; one that doesn't learns of it at the next failure.
  * Public clients have nothing to guess.
  */
-export function createClientThrottle({
-  provider,
-  throttle,
-  units,
-  fingerprint,
-}: Dependencies): Middleware {
+export function createClientThrottle({ throttle, units, fingerprint }: Dependencies) {
   const lockedUntil = new Map<string, number>()
   /** pairs that failed lately, to be forgiven at the next success */
   const unforgiven = new Map<string, Buffer>()
@@ -38,8 +34,6 @@ export function createClientThrottle({
   const note = (ctx: KoaContextWithOIDC, error: Error) => {
     if (error.message === 'invalid_client') failed.add(ctx.req)
   }
-  provider.on('grant.error', note)
-  provider.on('introspection.error', note)
 
   function refuse(ctx: Parameters<Middleware>[0], seconds: number): void {
     units.current().discard()
@@ -51,7 +45,7 @@ export function createClientThrottle({
     }
   }
 
-  return async (ctx, next) => {
+  const slowDown: Middleware = async (ctx, next) => {
     await next()
     // Not by its path: the provider's router takes it in any case, and with a slash at the end (THR-09).
     if (!AUTHENTICATED.has(ctx.oidc?.route)) return
@@ -72,6 +66,13 @@ export function createClientThrottle({
     if (seconds === 0) return
     remember(lockedUntil, name, performance.now() + seconds * 1000)
     refuse(ctx, seconds)
+  }
+
+  /** The layer for a provider; what is known of locks outlives it. */
+  return (provider: Provider): Middleware => {
+    provider.on('grant.error', note)
+    provider.on('introspection.error', note)
+    return slowDown
   }
 }
 

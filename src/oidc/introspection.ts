@@ -37,5 +37,5 @@ export function createIntrospectionPolicy({ introspectedBy, isAccountLive }: Dep
 export function signInBehind({ oidc }: KoaContextWithOIDC): Record<string, unknown> | undefined {
   const { RefreshToken, AuthorizationCode } = oidc.entities
   const source = RefreshToken ?? AuthorizationCode
-  return source && { acr: source.acr, auth_time: source.authTime }
+  return source && { acr: source.acr, amr: source.amr, auth_time: source.authTime }
 }

@@ -11,20 +11,12 @@ import type { Clients } from './clients.ts'
 import { type PlaceOf, recordEvents } from './events.ts'
 import { loadGrant } from './grant.ts'
 import { createIntrospectionPolicy, signInBehind } from './introspection.ts'
+import { DAY, HOUR, MINUTE, PUBLIC_SECONDS, SESSION_AT_MOST } from './lives.ts'
 import { createPolicy, type IsTrusted } from './policy.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
-const MINUTE = 60
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
-
-/** Short, so that a new signing key is soon seen by everybody. */
-const PUBLIC_SECONDS = 5 * MINUTE
-
-/** A session ends when it isn't used for this long, */
+/** A session ends when it isn't used for this long. */
 const SESSION_IDLE = 12 * HOUR
-/** and this long after the sign-in whatever happens (SES-04; NIST SP 800-63B-4, AAL2). */
-const SESSION_AT_MOST = DAY
 
 /** Lives in seconds, every one chosen. */
 const TTL = {
@@ -152,6 +144,11 @@ export function createProvider(deps: Dependencies): Provider {
   const provider = new Provider(issuer, configuration)
   // Every request reaches it with the issuer's host and scheme in its headers (web/front), never the visitor's own.
   provider.proxy = true
+  // The provider knows one secret a client, and awaits this; after a rotation two are good for a while.
+  provider.Client.prototype.compareClientSecret = function isRight(presented) {
+    const row = rowOf(this.clientId)
+    return row !== undefined && clients.isSecret(row, presented)
+  }
   provider.use(cacheable)
   recordEvents(provider, units, deps.placeOf)
   return provider

@@ -4,7 +4,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
-import { CLIENT_COLUMNS, type ClientRow } from './clients.ts'
+import { type ClientRow, clientColumns } from './client-rows.ts'
 import { type Batch, type Written, writeStatement } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
 
@@ -39,7 +39,7 @@ export function createRecords({ db, vault, clock }: { db: Db; vault: Vault; cloc
         join.onRef('s.uid_key', '=', 'r.session_uid_key').on('s.expires_at', '>', now),
       )
       .select(['r.key', 'r.payload', 'r.consumed_at'])
-      .select(CLIENT_COLUMNS)
+      .select(clientColumns(clock))
       .select(({ ref }) => accountAsJson(ref('r.account_id')).as('account'))
       .select([
         'g.key as grant_key',
@@ -98,11 +98,12 @@ function clientOf(row: JoinedClient): ClientRow | undefined {
   const { client_id, client_metadata, client_first_party } = row
   if (client_id === null || client_metadata === null || client_first_party === null)
     return undefined
-  const { client_name, client_secret, client_second_factor } = row
+  const { client_name, client_secret, client_previous_secret, client_second_factor } = row
   return {
     client_id,
     client_name,
     client_secret,
+    client_previous_secret,
     client_metadata,
     client_first_party,
     client_second_factor,

@@ -116,6 +116,9 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
       if (!row) throw new Refusal(SESSION_OVER, 403, 'The session has ended. Nothing was changed.')
     },
 
+    /** Ends all sessions of an account, for an admin. @returns how many there were */
+    endAllOf: (accountId: string) => endAll(db, accountId),
+
     /** Ends all sessions of an account but one. */
     endOthers: (accountId: string, keptUid: string) => endAll(db, accountId, keptUid),
   }

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
 import type { AuditEvent } from '../audit/event.ts'
-import type { ClientRow } from './clients.ts'
+import type { ClientRow } from './client-rows.ts'
 import type { Batch } from './record-writes.ts'
 import type { FoundRecord, Records } from './records.ts'
 import {

@@ -162,7 +162,7 @@ export function randomBackupCode(): string {
   return Array.from({ length: LETTERS }, () => ALPHABET[randomInt(ALPHABET.length)]).join('')
 }
 
-/** As it is shown: `BCDF-GHJK-LMNP-QRST`. */
-function inGroups(code: string): string {
+/** A code as it is shown: `BCDF-GHJK-LMNP-QRST`. */
+export function inGroups(code: string): string {
   return (code.match(/.{4}/g) ?? []).join('-')
 }

@@ -21,7 +21,10 @@ export interface ChallengeRules {
 export type Purpose = 'sign-in' | 'enrolment' | 'self-service'
 
 /** What a right code came from. */
-export type Factor = 'sms' | 'voice' | 'totp' | 'backup-code'
+export type Factor = 'sms' | 'voice' | 'totp' | 'backup-code' | 'bypass-code'
+
+/** What stands in for a factor: whoever shows it may have found it, or talked it out of somebody. */
+export const STAND_INS: ReadonlySet<Factor> = new Set(['backup-code', 'bypass-code'])
 
 /** Whose challenge: the interaction's uid (or what stands for it) and the secret in the browser's cookie. */
 export interface Visitor {

@@ -1,4 +1,5 @@
 import type { RawBuilder } from 'kysely'
+import type { SecurityChange } from '../audit/change.ts'
 import type { LatestMessage } from '../messaging/messages.ts'
 import type { Factor, Purpose } from './challenge-parts.ts'
 
@@ -34,6 +35,8 @@ export interface Proof {
   factor: Factor
   /** as a common table expression: one row if the factor stands for it, none if it was used meanwhile */
   statement: RawBuilder<unknown>
+  /** what the use of it is to the account, where its owner is told of that */
+  change?: Pick<SecurityChange, 'type' | 'detail'>
 }
 
 /** A challenge that was passed; `passedAt` is in seconds of the database's clock. */

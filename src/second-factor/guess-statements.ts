@@ -10,6 +10,7 @@ import {
   isOpen,
   newestOf,
   type Seat,
+  STAND_INS,
 } from './challenge-parts.ts'
 import type { Guess, Proof } from './guess-parts.ts'
 import { sharedNumber } from './phone-sharing.ts'
@@ -112,19 +113,6 @@ export function createGuessStatements(
         select from challenge where phone_id = ${phoneId} and counter = ${counter}::bigint - 1 and passed_at is not null`
     },
 
-    /** Whether a backup code of the account was used before. */
-    wasUsed(accountId: string, hash: Buffer) {
-      return sql`
-        select from backup_code where hash = ${hash} and account_id = ${accountId} and used_at is not null`
-    },
-
-    /** Whether this is the backup code that passed a challenge. */
-    spentOn({ id }: Guess, hash: Buffer) {
-      return sql<{ hash: Buffer }>`
-        select b.hash from backup_code b join challenge c on c.account_id = b.account_id and c.passed_at = b.used_at
-        where c.id = ${id} and b.hash = ${hash}`
-    },
-
     /**
      * Marks a challenge as passed, if nobody did before and it still asks for what was judged: the row tells. In the same breath the failures are
      * forgotten, the phone is proven, and this browser's other challenges of the account end. A factor that is
@@ -218,7 +206,7 @@ export function createGuessStatements(
         ) held
         where c.browser = ${browser} and c.account_id = ${accountId} and c.passed_at is not null
           and c.passed_at > ${now} - make_interval(secs => ${withinSeconds})
-          and (c.passed_with = 'backup-code' or p.id is not null or a.id is not null)
+          and (c.passed_with = any(${[...STAND_INS]}) or p.id is not null or a.id is not null)
         order by (held.until is null) desc, c.passed_at desc limit 1`
     },
   }

@@ -7,7 +7,7 @@ import type { Db } from '../db/schema.ts'
 import type { CodeVerdict } from '../messaging/gateway.ts'
 import type { Messenger } from '../messaging/messenger.ts'
 import type { Authenticators } from './authenticators.ts'
-import { type BackupCodes, parseBackupCode } from './backup-codes.ts'
+import { parseBackupCode } from './backup-codes.ts'
 import { type ChallengeRules, seatOf, type Visitor } from './challenge-parts.ts'
 import type { Freshness, Guess, GuessOutcome, Proof, SessionOf } from './guess-parts.ts'
 import { createGuessStatements } from './guess-statements.ts'
@@ -15,6 +15,7 @@ import { codesMatch, hotp, parseCode } from './hotp.ts'
 import { sharedNumber, takeTurnsProving } from './phone-sharing.ts'
 import type { Phones } from './phones.ts'
 import type { SendGrants } from './send-grants.ts'
+import type { StandIns } from './stand-ins.ts'
 
 export type Guesses = ReturnType<typeof createGuesses>
 
@@ -45,7 +46,7 @@ interface Dependencies {
   rules: ChallengeRules
   phones: Phones
   authenticators: Authenticators
-  backupCodes: BackupCodes
+  standIns: StandIns
   onChange: OnChange
   grants: SendGrants
   messenger: Pick<Messenger, 'judge'>
@@ -53,7 +54,7 @@ interface Dependencies {
 
 /** Judges what people type. A guess is counted before it is judged, and a right one passes at most once. */
 export function createGuesses(deps: Dependencies) {
-  const { db, clock, rules, phones, authenticators, backupCodes, onChange } = deps
+  const { db, clock, rules, phones, authenticators, standIns, onChange } = deps
   const statements = createGuessStatements(clock, rules, deps.grants.countPass)
 
   async function count(visitor: Visitor): Promise<Guess | undefined> {
@@ -83,11 +84,11 @@ export function createGuesses(deps: Dependencies) {
   async function carryOut(
     trx: Db,
     { account_id: accountId, purpose, phone_id }: Guess,
-    { factor }: Proof,
+    { factor, change }: Proof,
     phoneAdded: boolean,
     sessionUid: string | undefined,
   ): Promise<void> {
-    if (factor === 'backup-code') await onChange(trx, { type: 'backup-code.used', accountId })
+    if (change) await onChange(trx, { ...change, accountId })
     else if (factor === 'totp' && purpose !== 'sign-in')
       await onChange(trx, { type: 'authenticator.added', accountId, sessionUid })
     else if (phoneAdded && phone_id)
@@ -118,9 +119,7 @@ export function createGuesses(deps: Dependencies) {
       return row
     }
     const pass = await retrying(() =>
-      purpose === 'sign-in' && proof.factor !== 'backup-code'
-        ? passing(db)
-        : db.transaction().execute(adding),
+      purpose === 'sign-in' && !proof.change ? passing(db) : db.transaction().execute(adding),
     ).catch((error: unknown) => {
       if (error instanceof NotPassed) return undefined
       throw error
@@ -181,7 +180,7 @@ export function createGuesses(deps: Dependencies) {
       return right(guess, proof, sessionOf)
     },
 
-    /** Judges a backup code, under the same limits as every other. */
+    /** Judges a backup code, or one of the help desk, under the same limits as every other. */
     async verifyBackupCode(visitor: Visitor, input: string): Promise<GuessOutcome> {
       const code = parseBackupCode(input)
       if (!code) return parseCode(input, rules.length) ? miss(visitor) : { outcome: 'malformed' }
@@ -189,24 +188,16 @@ export function createGuesses(deps: Dependencies) {
       if (!guess) return { outcome: 'ended' }
       // It stands in for a factor one has, and proves none that is being added.
       if (guess.purpose !== 'sign-in') return wrong(guess)
-      const hash = backupCodes.hash(guess.account_id, code)
-      const proof: Proof = {
-        factor: 'backup-code',
-        statement: backupCodes.spend(
-          guess.account_id,
-          hash,
-          sql`exists (
-          select from challenge where id = ${guess.id} and passed_at is null and closed_at is null)`,
-        ),
-      }
-      if (guess.again) {
-        const { rows } = await statements.spentOn(guess, hash).execute(db)
-        return rows[0] && guess.again === 'backup-code' ? right(guess, proof) : wrong(guess)
-      }
+      const standIn = await standIns.find(guess.account_id, code)
+      const { factor, change } = standIn
+      const statement = standIn.spend(sql`exists (
+        select from challenge where id = ${guess.id} and passed_at is null and closed_at is null)`)
+      const proof: Proof = { factor, change, statement }
+      if (guess.again)
+        return (await standIns.hasPassed(guess.id, standIn)) ? right(guess, proof) : wrong(guess)
       const outcome = await right(guess, proof)
       if (outcome.outcome !== 'ended') return outcome
-      const { rows } = await statements.wasUsed(guess.account_id, hash).execute(db)
-      return wrong(guess, rows[0] ? 'used' : 'wrong')
+      return wrong(guess, (await standIns.wasUsed(guess.account_id, standIn)) ? 'used' : 'wrong')
     },
 
     /** Whether this browser may make sensitive changes to an account (ADM-03). */

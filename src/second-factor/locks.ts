@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Account } from '../accounts/account.ts'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
@@ -14,16 +14,39 @@ export interface Lifted {
   disabled: boolean
 }
 
+/** What stands in the way of an account now. */
+export interface Locked {
+  /** until when passwords aren't taken in some browser; null if they are in all */
+  passwordsUntil: Date | null
+  /** until when codes aren't taken */
+  codesUntil: Date | null
+  /** codes aren't taken until an admin unlocks the account */
+  codesDisabled: boolean
+}
+
 interface Dependencies {
   db: Db
   clock: Clock
+  /** until when passwords under a name are locked, as a scalar subquery */
+  lockOf: (username: string) => RawBuilder<Date | null>
   /** forgets the wrong passwords under a name; tells whether it was locked */
   forgetTries: (on: Db, username: string) => Promise<boolean>
 }
 
+export type Locks = ReturnType<typeof createLocks>
+
 /** What wrong passwords and codes did to an account, for an admin to undo. */
-export function createLocks({ db, clock, forgetTries }: Dependencies) {
+export function createLocks({ db, clock, forgetTries, lockOf }: Dependencies) {
   return {
+    async look({ id, username }: Pick<Account, 'id' | 'username'>): Promise<Locked> {
+      const { rows } = await sql<Locked>`
+        select ${lockOf(username)} as "passwordsUntil",
+          case when s.locked_until > ${clock()} then s.locked_until end as "codesUntil",
+          s.disabled_at is not null as "codesDisabled"
+        from (select) one left join second_factor s on s.account_id = ${id}`.execute(db)
+      return rows[0] ?? { passwordsUntil: null, codesUntil: null, codesDisabled: false }
+    },
+
     /** Forgets an account's wrong passwords and codes, and takes both again. Recorded if either was locked. */
     async lift({ id, username }: Pick<Account, 'id' | 'username'>): Promise<Lifted> {
       return db.transaction().execute(async (trx) => {

@@ -6,6 +6,7 @@ import { UNDELIVERED } from '../messaging/delivery-states.ts'
 import type { Channel } from '../messaging/gateway.ts'
 import { type LatestMessage, latestMessage } from '../messaging/messages.ts'
 import { maskPhone } from '../phone-number.ts'
+import { hasBypassCode } from './bypass-code-parts.ts'
 import {
   askedSends,
   type ChallengeRules,
@@ -52,6 +53,10 @@ export interface OpenChallenge {
   otherPhones: PhoneChoice[]
   hasAuthenticator: boolean
   backupCodesLeft: number
+  /** whether the help desk has made a code that can be used now */
+  hasBypassCode: boolean
+  /** whether there is anything to type on the page for backup codes */
+  backup: boolean
   secondsLeft: number
   triesLeft: number
   sendsLeft: number
@@ -82,6 +87,7 @@ interface Row {
   others: Array<{ id: string; number: string; label: string | null; textable: boolean }>
   has_authenticator: boolean
   backup_codes_left: number
+  has_bypass_code: boolean
   locked: boolean
   disabled: boolean
   lock_seconds: number | null
@@ -133,6 +139,7 @@ export function createLook({
         ), '[]') as others,
         exists (select from authenticator a where a.account_id = held.account_id and a.confirmed_at is not null) as has_authenticator,
         (select count(*)::int from backup_code b where b.account_id = held.account_id and b.used_at is null) as backup_codes_left,
+        ${hasBypassCode(sql.ref('held.account_id'), now)} as has_bypass_code,
         ceil(extract(epoch from s.locked_until - ${now}))::int as lock_seconds,
         ceil(extract(epoch from held.expires_at - ${now}))::int as seconds_left,
         ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait})::int as resend_seconds,
@@ -159,6 +166,8 @@ export function createLook({
       })),
       hasAuthenticator: row.has_authenticator,
       backupCodesLeft: row.backup_codes_left,
+      hasBypassCode: row.has_bypass_code,
+      backup: row.backup_codes_left > 0 || row.has_bypass_code,
       secondsLeft: row.seconds_left,
       triesLeft: rules.maxAttempts - row.attempts,
       sendsLeft: Math.max(0, rules.maxSends - row.sends),

@@ -77,9 +77,11 @@ export function createChallengeSteps(deps: Dependencies) {
   }
 
   async function passed(ctx: Context, to: Passed, remembered: boolean): Promise<void> {
-    deps.knownBrowsers.noteProven(ctx, to.accountId)
+    // Whoever talked the help desk into a code has shown nothing that would make this the owner's browser.
+    const isOwners = to.factor !== 'bypass-code'
+    if (isOwners) deps.knownBrowsers.noteProven(ctx, to.accountId)
     if (to.purpose === 'enrolment') return deps.enrolment.added(ctx, to)
-    if (remembered) await remember(ctx, to.accountId)
+    if (remembered && isOwners) await remember(ctx, to.accountId)
     await signIn.passed(ctx, to.accountId, authenticationBy(to.factor), to.passedAt)
   }
 
@@ -150,7 +152,7 @@ export function createChallengeSteps(deps: Dependencies) {
   async function waysOn(visitor: Visitor): Promise<StopFacts> {
     const view = await challenges.look(visitor)
     if (view.state !== 'open') return {}
-    const backup = view.purpose === 'sign-in' && view.backupCodesLeft > 0
+    const backup = view.purpose === 'sign-in' && view.backup
     const call = view.asked === null ? callable(view) : undefined
     return { code: view.asked !== null, backup, call }
   }

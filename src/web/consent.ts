@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
 import type { MessageKey } from '../languages/language.ts'
-import { partClaims } from '../oidc/claims.ts'
+import { isAdminScope, partClaims } from '../oidc/claims.ts'
 import type { Clients } from '../oidc/clients.ts'
 import { grantClaims } from '../oidc/grant.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
@@ -67,8 +67,8 @@ export function createConsent({ provider, clients, signIn, visitors, steps, page
           ...scopes
             .flatMap((scope) => SHARED[scope] ?? [])
             .map(({ title, detail }) => ({ title: say(title), detail: say(detail), named: false })),
-          ...shown.map((claim) => ({
-            title: claim,
+          ...[...scopes.filter(isAdminScope), ...shown].map((name) => ({
+            title: name,
             detail: say('consent.claimDetail'),
             named: true,
           })),

@@ -6,6 +6,7 @@ import { Refusal, Unavailable } from '../errors.ts'
 import { ENGLISH, type MessageKey } from '../languages/language.ts'
 import type { Log } from '../log.ts'
 import { ChangedMeanwhile, UsedAlready } from '../oidc/unit-of-work.ts'
+import { answerProblem } from './api/problem.ts'
 import type { Pages } from './pages.ts'
 import { notFound, PageRefusal, wordsOf } from './refusals.ts'
 
@@ -61,7 +62,8 @@ function answer(
   if (refusal.retryAfterSeconds !== undefined)
     ctx.set('Retry-After', String(refusal.retryAfterSeconds))
   ctx.set('Cache-Control', 'no-store')
-  if (wantsPage(ctx)) {
+  if (ctx.path.startsWith('/api/')) answerProblem(ctx, refusal)
+  else if (wantsPage(ctx)) {
     const { say } = pages.languageOf(ctx)
     const words = wordsOf(refusal)
     pages.show(ctx, refusal.status, 'error', {
@@ -106,5 +108,6 @@ function withoutIds(path: string): string {
   return path
     .slice(0, 200)
     .replace(/^\/(interaction|auth|link)\/[^/]+/i, '/$1/:uid')
+    .replace(/^\/admin\/bootstrap\/[^/]+/i, '/admin/bootstrap/:token')
     .replace(/^(\/webhooks\/gateways\/[^/]+)\/.*/, '$1/:secret')
 }

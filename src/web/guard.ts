@@ -16,6 +16,8 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'OPTIONS'])
+/** The API takes more; which of them an address takes, it says itself. */
+const API_METHODS = new Set([...METHODS, 'PUT', 'PATCH', 'DELETE'])
 
 /** Headers of every answer, whatever becomes of the request (WEB-05 to WEB-08). */
 export function securityHeaders(secure: boolean): Middleware {
@@ -32,8 +34,9 @@ export function securityHeaders(secure: boolean): Middleware {
       'Cache-Control': 'no-store',
     })
     if (secure) ctx.set('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
-    if (!METHODS.has(ctx.method)) {
-      ctx.set('Allow', [...METHODS].join(', '))
+    const methods = ctx.path.startsWith('/api/') ? API_METHODS : METHODS
+    if (!methods.has(ctx.method)) {
+      ctx.set('Allow', [...methods].join(', '))
       throw new PageRefusal('method', 405, 'refusal.method')
     }
     await next()

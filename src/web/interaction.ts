@@ -29,7 +29,7 @@ export function createInteraction(deps: Dependencies) {
       const view = visitor.known ? await challenges.look(visitor) : ({ state: 'none' } as const)
       if (view.state === 'open') {
         if (view.purpose === 'enrolment') return enrolment.show(ctx, visitor, view)
-        const backup = view.backupCodesLeft > 0 && (use === USE_BACKUP_CODE || view.asked === null)
+        const backup = view.backup && (use === USE_BACKUP_CODE || view.asked === null)
         if (backup) return steps.backupCode(ctx, visitor, view)
         if (view.asked) return steps.code(ctx, visitor, view)
         const others = besidePrimary(view)

@@ -1,6 +1,7 @@
 import type { OutboxMessage } from '../messaging/gateways/outbox.ts'
 import type { OpenChallenge } from '../second-factor/look.ts'
 import type { AccountPageData } from './account/page-data.ts'
+import type { ConsolePageData } from './admin/console-pages.ts'
 
 /** Every page's forms carry it. */
 interface Form {
@@ -18,7 +19,7 @@ interface Step extends Form {
 }
 
 /** Which page takes what. `app` is the client's display name: untrusted, and null where none is known. */
-export interface PageData extends AccountPageData {
+export interface PageData extends AccountPageData, ConsolePageData {
   login: Form & {
     app: string | null
     actionUrl: string

@@ -85,6 +85,9 @@ function* sharedAssets(): Iterable<[string, Asset]> {
     const type = ASSET_TYPES[extname(name)]
     if (type) yield [name, { body: readFileSync(join(directory, name)), type }]
   }
+  // For browsers there is one file, beside the one that programs import.
+  const chart = new URL('chart.umd.min.js', import.meta.resolve('chart.js'))
+  yield ['chart.js', { body: readFileSync(chart), type: ASSET_TYPES['.js'] ?? '' }]
 }
 
 function hashedPath(name: string, body: Buffer): string {

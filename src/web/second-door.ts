@@ -143,7 +143,7 @@ export function createSecondDoor(deps: Dependencies) {
     if (!(await challenges.open(visitor, accountId, 'sign-in', left, known))) return {}
     const view = await challenges.look(visitor)
     if (view.state !== 'open') return {}
-    const backup = view.backupCodesLeft > 0
+    const { backup } = view
     const otherPhones = OF_THE_NUMBER.has(refused) ? besidePrimary(view) : []
     const call = callable(view)
     // A challenge that is left open is what is gone back to, so there must be something to do with it.

@@ -3,7 +3,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
 import type { Authentication } from '../oidc/acr.ts'
-import type { ClientRow } from '../oidc/clients.ts'
+import type { ClientRow } from '../oidc/client-rows.ts'
 import type { UnitsOfWork } from '../oidc/unit-of-work.ts'
 
 export type SignIn = ReturnType<typeof createSignIn>

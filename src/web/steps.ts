@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Metrics } from '../metrics.ts'
-import type { ClientRow } from '../oidc/clients.ts'
+import type { ClientRow } from '../oidc/client-rows.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { ChallengeView, OpenChallenge, PhoneChoice } from '../second-factor/look.ts'
 import { type CodeError, codePage, statusOf } from './code-page.ts'
@@ -26,7 +26,7 @@ interface Dependencies {
 export interface StopFacts {
   app?: ClientRow | undefined
   waitSeconds?: number | null | undefined
-  /** whether a backup code would still do */
+  /** whether a backup code, or one of the help desk, would still do */
   backup?: boolean
   /** phones that a code may still go to */
   otherPhones?: readonly PhoneChoice[]
@@ -147,7 +147,7 @@ export function createSteps(deps: Dependencies) {
         otherPhones: enrolling ? [] : view.otherPhones.filter(({ textable }) => textable),
         appUrl:
           !enrolling && view.hasAuthenticator && view.asked === 'phone' ? actionUrl('app') : null,
-        backupUrl: !enrolling && view.backupCodesLeft > 0 ? baseUrl : null,
+        backupUrl: !enrolling && view.backup ? baseUrl : null,
         otherNumberUrl: enrolling ? actionUrl('enrol-other') : null,
         rememberDays: enrolling ? 0 : rememberDays,
       })
@@ -160,14 +160,17 @@ export function createSteps(deps: Dependencies) {
       error: CodeError | null = null,
     ): void {
       const { actionUrl, baseUrl, ...rest } = links(visitor)
+      // There are none where the page is shown for the help desk's code alone.
+      const few = view.backupCodesLeft > 0 && view.backupCodesLeft <= FEW_BACKUP_CODES
       pages.show(ctx, error ? 400 : 200, 'backup-code', {
         app: null,
         ...rest,
         actionUrl: actionUrl('backup-code'),
         codeUrl: view.asked ? baseUrl : null,
-        fewLeft: view.backupCodesLeft <= FEW_BACKUP_CODES ? view.backupCodesLeft : null,
+        fewLeft: few ? view.backupCodesLeft : null,
         triesLeft: view.triesLeft,
-        rememberDays,
+        // Not offered to whoever may be about to type the help desk's code, which remembers no browser.
+        rememberDays: view.hasBypassCode ? 0 : rememberDays,
         error: error?.sentence ?? null,
         errorCode: error?.code ?? null,
       })

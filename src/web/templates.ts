@@ -16,7 +16,7 @@ const { SafeString } = nunjucks.runtime
  */
 export function createTemplates(languages: LanguageChoice, globals: object) {
   const sources = new Map(
-    readdirSync(VIEWS)
+    readdirSync(VIEWS, { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith(ENDING))
       .map((file) => [file, readFileSync(join(VIEWS, file), 'utf8')]),
   )

@@ -38,6 +38,7 @@ describe.concurrent('account create', { timeout: 90_000 }, () => {
       name: 'Anna Ørsted',
       email: 'anna@example.com',
       emailVerified: false,
+      role: null,
       disabled: false,
     })
     const { out } = await cli(['account', 'show', 'anna'])
@@ -128,7 +129,7 @@ describe.concurrent('account list', { timeout: 90_000 }, () => {
       expect(some.err).toBe('')
       const bell = await there.cli(['account', 'list', '--query', 'bell'])
       expect(bell.out).toBe(
-        'username  name        e-mail  disabled  id\nuser7     Bell\uFFFD\uFFFD[31m  -       no        id-7\n',
+        'username  name        e-mail  role  disabled  id\nuser7     Bell\uFFFD\uFFFD[31m  -       -     no        id-7\n',
       )
     } finally {
       there.remove()

@@ -47,6 +47,10 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       second_factor: 'optional',
       scope: 'openid profile email',
       introspects: [],
+      version: 1,
+      created_at: expect.any(String),
+      updated_at: expect.any(String),
+      previous_secret_until: null,
     }
     expect(await json(['client', 'show', 'shop'])).toEqual(summary)
     expect(await json(['client', 'list'])).toContainEqual(summary)
@@ -75,6 +79,50 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
     expect(await json([...args, '--grant', 'client_credentials'])).toMatchObject({
       client_id: 'machine',
     })
+  })
+
+  test('update changes what is given, and takes away what is to go', async () => {
+    await json([
+      ...['client', 'create', '--id', 'desk', ...CALLBACK, '--first-party', '--name', 'Desk'],
+      ...['--second-factor', 'required', '--scope', 'openid,admin:read'],
+    ])
+    const changed = await json([
+      ...['client', 'update', 'desk', '--redirect-uri', 'https://new.example/cb', '--no-name'],
+      ...['--no-second-factor', '--scope', 'openid,admin:read,admin:write'],
+    ])
+    expect(changed).toMatchObject({
+      client_id: 'desk',
+      name: null,
+      redirect_uris: ['https://new.example/cb'],
+      first_party: true,
+      second_factor: null,
+      scope: 'openid admin:read admin:write',
+      version: 2,
+    })
+    const [refused, unknown] = await Promise.all([
+      cli(['client', 'update', 'desk', '--no-first-party']),
+      cli(['client', 'update', 'nobody', '--name', 'N']),
+    ])
+    expect(refused).toMatchObject({ code: 1, out: '' })
+    expect(refused.err).toContain('only if it is first-party')
+    expect(unknown).toEqual({ code: 1, out: '', err: 'There is no client nobody.\n' })
+  })
+
+  test('rotate-secret prints the new secret, and until when the old one is good', async () => {
+    await json(['client', 'create', '--id', 'rotating', ...CALLBACK])
+    const from = Date.now()
+    const rotated = await json(['client', 'rotate-secret', 'rotating', '--overlap-hours', '2'])
+    expect(rotated).toEqual({
+      client_id: 'rotating',
+      client_secret: expect.stringMatching(/^[\w-]{43}$/),
+      previous_until: expect.any(String),
+    })
+    expect(Date.parse(rotated.previous_until)).toBeCloseTo(from + 2 * 3600_000, -5)
+    const text = await cli(['client', 'rotate-secret', 'rotating', '--overlap-hours', '0'])
+    expect(text.out).toMatch(/^client_secret +[\w-]{43}\nprevious until +-\n\nThe secret is not/m)
+    expect(
+      (await cli(['client', 'rotate-secret', 'rotating', '--overlap-hours', '721'])).code,
+    ).toBe(2)
   })
 
   test('an id is taken once, and free again after delete', async () => {

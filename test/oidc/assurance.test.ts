@@ -19,6 +19,7 @@ describe('what was done is told as it was (OIDC-15)', () => {
     ['voice', ['pwd', 'otp', 'tel', 'mfa']],
     ['totp', ['pwd', 'otp', 'mfa']],
     ['backup-code', ['pwd', 'otp', 'mfa']],
+    ['bypass-code', ['pwd', 'otp', 'mfa', 'bypass']],
   ] as const)('%s', (factor, amr) => {
     expect(authenticationBy(factor)).toEqual({ acr: MFA, amr })
   })

@@ -41,7 +41,10 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       new Set(['authorization_code', 'refresh_token', 'client_credentials']),
     )
     expect(new Set(asList('scopes_supported'))).toEqual(
-      new Set(['openid', 'profile', 'email', 'phone', 'offline_access']),
+      new Set([
+        ...['openid', 'profile', 'email', 'phone', 'offline_access'],
+        ...['admin:read', 'admin:write'],
+      ]),
     )
     expect(new Set(asList('id_token_signing_alg_values_supported'))).toEqual(
       new Set(['RS256', 'ES256']),

@@ -79,6 +79,7 @@ describe('introspection', () => {
     expect(Object.keys(told.body).toSorted()).toEqual([
       'acr',
       'active',
+      'amr',
       'auth_time',
       'client_id',
       'exp',

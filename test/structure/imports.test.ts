@@ -18,7 +18,9 @@ const ALLOWED: Record<string, readonly string[]> = {
   alerts: ['crypto', 'db', 'audit', 'messaging', 'outbound'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
+  admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -32,6 +34,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'oidc',
   ],
   top: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -47,6 +50,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'top',
   ],
   cli: [
+    'admin',
     'languages',
     'config',
     'crypto',
@@ -64,6 +68,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 
 const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'metrics.ts', 'phone-number.ts'])
 const DOMAIN = new Set([
+  'admin',
   'accounts',
   'audit',
   'messaging',
@@ -186,6 +191,7 @@ describe('habits', () => {
       phone: 'second-factor',
       authenticator: 'second-factor',
       backup_code: 'second-factor',
+      bypass_code: 'second-factor',
       trusted_device: 'second-factor',
       challenge: 'second-factor',
       send_limit: 'second-factor',
@@ -199,6 +205,9 @@ describe('habits', () => {
       alert: 'alerts',
       webhook: 'alerts',
       alert_delivery: 'alerts',
+      console_session: 'admin',
+      bootstrap_link: 'admin',
+      idempotency_key: 'admin',
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',

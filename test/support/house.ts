@@ -23,7 +23,7 @@ export const REDIRECT_URI = 'https://rp.example/cb'
 
 /** What an instance asks its database from time to time, whether or not anybody signs in. */
 const BACKGROUND =
-  /^\s*(update notice set\s+tries|update message set watch_at|update alert_delivery|with (noted|found|due) as|select kind, count|with ready as \(select distinct country|select coalesce\(\(\s+select \(select sum)/
+  /^\s*(update notice set\s+tries|update message set watch_at|select kid from signing_key|update alert_delivery|with (noted|found|due) as|select kind, count|with ready as \(select distinct country|select coalesce\(\(\s+select \(select sum)/
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 
@@ -41,12 +41,20 @@ export interface HouseOptions {
   languages?: Languages
   /** another house, to be a second instance of the same provider */
   beside?: Shared
+  /** how often changed signing keys are looked for */
+  keyPollMs?: number
   /** done to the fresh database before the provider starts on it */
   prepare?: (database: TestDatabase) => Promise<unknown>
 }
 
 /** The whole provider on a free port, over its own PostgreSQL database and a fake SMS gateway. */
-export async function startHouse({ env = {}, languages, beside, prepare }: HouseOptions = {}) {
+export async function startHouse({
+  env = {},
+  languages,
+  beside,
+  keyPollMs,
+  prepare,
+}: HouseOptions = {}) {
   const database: TestDatabase = beside?.database ?? (await createTestDatabase())
   await prepare?.(database)
   const gateway: FakeTextbee = beside?.gateway ?? (await startFakeTextbee())
@@ -85,6 +93,7 @@ export async function startHouse({ env = {}, languages, beside, prepare }: House
     config,
     secrets: complete,
     clock,
+    keyPollMs,
     ...(languages && { languages }),
     log: createLog('trace', false, { write: (line) => void logged.push(line) }),
     onStatement: (statement) => void (BACKGROUND.test(statement) || statements.push(statement)),

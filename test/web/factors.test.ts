@@ -455,7 +455,7 @@ describe('a backup code', () => {
       await flow.begin()
       const stop = await flow.password(username)
       expect([stop.status, headingOf(stop)]).toEqual([429, 'Too many texts'])
-      expect(stop.html).toContain('You can still use one of your backup codes.')
+      expect(stop.html).toContain('You can still use a backup code, or a code from your help desk.')
       const page = await flow.page()
       expect(headingOf(page)).toBe(BACKUP)
       expect(page.html).not.toContain('Use the usual code instead')

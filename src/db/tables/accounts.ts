@@ -14,6 +14,12 @@ export interface AccountTable {
   /** of the pages this person last signed in on, for notices */
   language: string | null
   created_at: Generated<Date>
+  /** at the admin's side; null for most people */
+  role: 'admin' | 'helpdesk' | 'auditor' | null
+  /** moves with each change an admin makes, so that of two at once one hears of the other */
+  version: Generated<number>
+  /** words of name, full name and address, for `search`; made by the database */
+  search: Generated<string>
 }
 
 export interface SignInAttemptTable {

@@ -9,7 +9,13 @@ export interface ClientTable {
   metadata: ColumnType<Record<string, unknown>, string, string>
   first_party: Generated<boolean>
   second_factor: 'required' | 'optional' | null
+  /** moves by one with each change */
+  version: Generated<number>
   created_at: Generated<Date>
+  updated_at: Generated<Date>
+  /** sealed; still good until the time beside it */
+  previous_secret: Buffer | null
+  previous_secret_until: Date | null
 }
 
 export interface OidcRecordTable {
@@ -33,4 +39,8 @@ export interface SigningKeyTable {
   /** sealed JWK */
   private_jwk: Buffer
   created_at: Generated<Date>
+  /** from when it signs */
+  activates_at: Generated<Date>
+  /** until when it verifies; null while no other takes over */
+  retires_at: Date | null
 }

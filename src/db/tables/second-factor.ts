@@ -66,6 +66,21 @@ export interface BackupCodeTable {
   used_at: Date | null
 }
 
+export interface BypassCodeTable {
+  id: string
+  account_id: string
+  /** fingerprint of account and code */
+  hash: Buffer
+  created_at: Date
+  expires_at: Date
+  /** actors, as in the audit trail */
+  created_by: string
+  needs_approval: boolean
+  approved_by: string | null
+  approved_at: Date | null
+  used_at: Date | null
+}
+
 export interface TrustedDeviceTable {
   id: string
   account_id: string
@@ -111,7 +126,7 @@ export interface ChallengeTable {
   passed_at: Date | null
   /** guesses after it was over; they count for nothing, and only so many are recorded */
   late_tries: Generated<number>
-  passed_with: 'sms' | 'voice' | 'totp' | 'backup-code' | null
+  passed_with: 'sms' | 'voice' | 'totp' | 'backup-code' | 'bypass-code' | null
   closed_at: Date | null
 }
 

@@ -11,13 +11,13 @@ import { PHONE_FAULTS } from '../enrolment.ts'
 import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { wordsOf } from '../refusals.ts'
+import type { RelyingParty } from '../relying-party.ts'
 import { APP_URL } from './app.ts'
 import { type Confirming, passwordField } from './confirming.ts'
 import type { Door, Me, Proof } from './door.ts'
 import { readStrict } from './input.ts'
 import { PHONES_URL } from './phones.ts'
 import type { Proving } from './proving.ts'
-import type { RelyingParty } from './relying-party.ts'
 
 const ADD_PHONE_URL = `${PHONES_URL}/add`
 

@@ -12,7 +12,7 @@ import { readStrict } from './input.ts'
 
 export type Confirming = ReturnType<typeof createConfirming>
 
-/** A sensitive change that takes nothing but a yes; and, from someone who came in with a backup code, the password. */
+/** A sensitive change that takes nothing but a yes; and, from someone who came in with a backup code or one of the help desk, the password. */
 interface Change<About extends object> {
   path: string
   title: MessageKey

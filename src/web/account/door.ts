@@ -10,7 +10,7 @@ import { SESSION_OVER } from '../../oidc/sessions.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
 import type { Authenticators } from '../../second-factor/authenticators.ts'
 import type { BackupCodes } from '../../second-factor/backup-codes.ts'
-import type { Visitor } from '../../second-factor/challenge-parts.ts'
+import { STAND_INS, type Visitor } from '../../second-factor/challenge-parts.ts'
 import { FRESH_SECONDS, type Guesses } from '../../second-factor/guesses.ts'
 import type { Phones } from '../../second-factor/phones.ts'
 import type { TrustedDevices } from '../../second-factor/trusted-devices.ts'
@@ -18,9 +18,10 @@ import type { BrowserCookie } from '../browser-cookie.ts'
 import type { KnownBrowsers } from '../known-browser.ts'
 import type { PageForms } from '../page-forms.ts'
 import type { Pages } from '../pages.ts'
+import type { Draft, RelyingParty } from '../relying-party.ts'
 import type { TrustedBrowserCookie } from '../trusted-browser.ts'
+import { ACCOUNT_URL } from './account-app.ts'
 import { doneOf } from './done.ts'
-import { ACCOUNT_URL, type Draft, type RelyingParty } from './relying-party.ts'
 
 export type Door = ReturnType<typeof createDoor>
 
@@ -40,7 +41,7 @@ type Handler = (ctx: Context, me: Me) => Promise<void> | void
 
 /** That someone may make a sensitive change now. */
 export interface Proof {
-  /** it came from a backup code, so the password is asked for, too (BKP-11) */
+  /** it came from a backup code or one of the help desk, so the password is asked for, too (BKP-11) */
   byBackupCode: boolean
 }
 
@@ -157,7 +158,7 @@ export function createDoor(deps: DoorDependencies) {
     // A proof from before this session may be that of whoever sat here then.
     if (who.bySecondFactor && !asksAgain) {
       const fresh = await guesses.freshness(visitor.browser, account.id)
-      if (fresh.state === 'fresh') return { byBackupCode: fresh.factor === 'backup-code' }
+      if (fresh.state === 'fresh') return { byBackupCode: STAND_INS.has(fresh.factor) }
       if (fresh.state === 'held') {
         const { until } = fresh
         pages.show(ctx, 403, 'account-held', { ...shell(ctx, who), until, againUrl: back })
@@ -201,11 +202,11 @@ export function createDoor(deps: DoorDependencies) {
     async arrive(ctx: Context): Promise<void> {
       const who = await me(ctx)
       const session = who && { uid: who.sessionUid, accountId: who.account.id }
-      const to = await relyingParty.arrive(ctx, session)
+      const arrival = await relyingParty.arrive(ctx, session)
       // Whoever cancelled is as signed in as before; someone who isn't gets no further sign-in page unasked.
       if (!who) return tellSignedOut(ctx)
       ctx.status = 303
-      ctx.redirect(to ?? ACCOUNT_URL)
+      ctx.redirect(arrival?.to ?? ACCOUNT_URL)
     },
 
     /** Back from the page that asks whether to sign out. */

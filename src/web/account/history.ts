@@ -27,6 +27,8 @@ const SENTENCES: Partial<Record<EventType, MessageKey>> = {
   'authenticator.removed': 'history.authenticatorRemoved',
   'backup-code.used': 'history.backupCodeUsed',
   'backup-codes.issued': 'history.backupCodesIssued',
+  'bypass-code.issued': 'history.bypassCodeIssued',
+  'bypass-code.used': 'history.bypassCodeUsed',
   'code.wrong': 'history.codeWrong',
   'codes.disabled': 'history.codesDisabled',
   'codes.locked': 'history.codesLocked',
@@ -62,8 +64,8 @@ export function addHistory(router: Router, { door, pages, audit, clients }: Depe
     const names = new Map<string, string>()
     for (const id of new Set(ids)) {
       const client = id === null ? undefined : await clients.show(id)
-      const name = client && nameOfApp({ id: client.client_id, name: client.name })
-      if (client && name !== undefined) names.set(client.client_id, name)
+      const name = client && nameOfApp({ id: client.id, name: client.name })
+      if (client && name !== undefined) names.set(client.id, name)
     }
     return names
   }

@@ -7,10 +7,10 @@ import type { BackupCodes } from '../../second-factor/backup-codes.ts'
 import type { Phones } from '../../second-factor/phones.ts'
 import type { TrustedDevices } from '../../second-factor/trusted-devices.ts'
 import type { Pages } from '../pages.ts'
+import { ACCOUNT_URL } from './account-app.ts'
 import { FEW_CODES } from './backup-codes.ts'
 import type { Door } from './door.ts'
 import { toView } from './phones.ts'
-import { ACCOUNT_URL } from './relying-party.ts'
 
 interface Dependencies {
   door: Door

@@ -6,10 +6,10 @@ import { PASSWORD_INPUT_LIMIT } from '../../accounts/passwords.ts'
 import { field } from '../forms.ts'
 import type { Pages } from '../pages.ts'
 import { FAULT_WORDS } from '../password-words.ts'
+import { ACCOUNT_URL } from './account-app.ts'
 import { goOn } from './done.ts'
 import type { Door, Me } from './door.ts'
 import { readStrict } from './input.ts'
-import { ACCOUNT_URL } from './relying-party.ts'
 
 const PASSWORD_URL = '/account/password'
 

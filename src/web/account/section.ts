@@ -6,6 +6,8 @@ import type { Consents } from '../../oidc/consents.ts'
 import type { Sessions } from '../../oidc/sessions.ts'
 import type { Challenges } from '../../second-factor/challenges.ts'
 import type { PhoneChanges } from '../../second-factor/phone-changes.ts'
+import { callbackOf, createRelyingParty, leftOf } from '../relying-party.ts'
+import { ACCOUNT_APP, ACCOUNT_URL } from './account-app.ts'
 import { addAdding } from './adding.ts'
 import { APP_URL, addApp } from './app.ts'
 import { addApps } from './apps.ts'
@@ -18,7 +20,6 @@ import { addOverview } from './overview.ts'
 import { addPassword } from './password.ts'
 import { addPhones, PHONES_URL } from './phones.ts'
 import { createProving } from './proving.ts'
-import { CALLBACK_URL, createRelyingParty, LEFT_URL } from './relying-party.ts'
 
 interface Dependencies extends Omit<DoorDependencies, 'relyingParty'> {
   issuer: string
@@ -39,7 +40,7 @@ interface Dependencies extends Omit<DoorDependencies, 'relyingParty'> {
 /** Everything under `/account`: what people can see and change of their own. */
 export function createAccountSection(given: Dependencies) {
   const { provider, issuer, secondFactor } = given
-  const relyingParty = createRelyingParty({ provider, issuer })
+  const relyingParty = createRelyingParty({ provider, issuer, app: ACCOUNT_APP })
   const door = createDoor({ ...given, relyingParty })
   const keepLast = secondFactor === 'required'
   const { hostname: host } = new URL(issuer)
@@ -48,9 +49,9 @@ export function createAccountSection(given: Dependencies) {
   const deps = { ...given, relyingParty, door, keepLast, proving, confirming }
 
   return (router: Router): void => {
-    router.get(CALLBACK_URL, door.arrive)
-    router.get('/account/sign-out', relyingParty.leave)
-    router.get(LEFT_URL, door.left)
+    router.get(callbackOf(ACCOUNT_APP), door.arrive)
+    router.get(`${ACCOUNT_URL}/sign-out`, relyingParty.leave)
+    router.get(leftOf(ACCOUNT_APP), door.left)
     addOverview(router, deps)
     // Before the pages of single numbers, whose ids stand in the same place.
     addAdding(router, deps)
@@ -63,14 +64,5 @@ export function createAccountSection(given: Dependencies) {
     addBrowsers(router, { ...deps, days: given.trustedDeviceDays })
     addApps(router, deps)
     addHistory(router, deps)
-  }
-}
-
-/** These pages as the provider knows them: an app like any other, but part of the house. */
-export function accountClientOf(issuer: string, brandName: string) {
-  return {
-    name: brandName,
-    redirectUri: issuer + CALLBACK_URL,
-    postLogoutRedirectUri: issuer + LEFT_URL,
   }
 }

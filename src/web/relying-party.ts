@@ -2,16 +2,46 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
-import { ACR } from '../../oidc/acr.ts'
-import { ACCOUNT_CLIENT_ID } from '../../oidc/built-in.ts'
-import { PageRefusal } from '../refusals.ts'
+import { ACR } from '../oidc/acr.ts'
+import { PageRefusal } from './refusals.ts'
 
 export type RelyingParty = ReturnType<typeof createRelyingParty>
 
-export const ACCOUNT_URL = '/account'
-export const CALLBACK_URL = `${ACCOUNT_URL}/callback`
-/** where the provider sends people after they were asked whether to sign out */
-export const LEFT_URL = `${ACCOUNT_URL}/left`
+/** Pages of ours that are an app of our own provider. */
+export interface OwnApp {
+  clientId: string
+  /** path under which all of its pages are, and its first one */
+  home: string
+  /** what its cookies are called */
+  name: string
+}
+
+/** Where the provider sends people back to. */
+export const callbackOf = ({ home }: OwnApp) => `${home}/callback`
+/** And after they were asked whether to sign out. */
+export const leftOf = ({ home }: OwnApp) => `${home}/left`
+
+/** An app of ours as the provider knows it: like any other, but part of the house. */
+export function clientOf(app: OwnApp, issuer: string, brandName: string) {
+  return {
+    id: app.clientId,
+    name: brandName,
+    redirectUri: issuer + callbackOf(app),
+    postLogoutRedirectUri: issuer + leftOf(app),
+  }
+}
+
+/** Whom a code stands for, and how they signed in. */
+export interface Arrival {
+  /** the page that was wanted */
+  to: string
+  accountId: string
+  sessionUid: string
+  acr: string | undefined
+  amr: readonly string[]
+  /** seconds since 1970 */
+  authTime: number
+}
 
 /** As long as a sign-in may take. */
 const LIFE_MS = 15 * 60 * 1000
@@ -41,15 +71,24 @@ interface Going {
 }
 
 /** A path of ours and nothing else: what comes back from a browser never leads elsewhere (WEB-03). */
-const OWN_PATH = /^\/account(\/[\w~.-]+)*$/
+const OWN_PATH = /^(\/[\w~.-]+)+$/
 
-/** The pages under `/account` as an app of our own provider: they send people to it, and take the code they bring back. */
-export function createRelyingParty({ provider, issuer }: { provider: Provider; issuer: string }) {
-  const redirectUri = issuer + CALLBACK_URL
+/** Pages of ours as an app of our own provider: they send people to it, and take the code they bring back. */
+export function createRelyingParty({
+  provider,
+  issuer,
+  app,
+}: {
+  provider: Provider
+  issuer: string
+  app: OwnApp
+}) {
+  const { clientId, home } = app
+  const redirectUri = issuer + callbackOf(app)
   const secure = issuer.startsWith('https:')
   const prefix = secure ? '__Secure-' : ''
-  const journeyCookie = `${prefix}sallyport_account`
-  const draftCookie = `${prefix}sallyport_draft`
+  const journeyCookie = `${prefix}sallyport_${app.name}`
+  const draftCookie = `${prefix}sallyport_${app.name}_draft`
 
   function keep(ctx: Context, name: string, value: object | null): void {
     const text = value && Buffer.from(JSON.stringify(value)).toString('base64url')
@@ -58,7 +97,7 @@ export function createRelyingParty({ provider, issuer }: { provider: Provider; i
       httpOnly: true,
       sameSite: 'lax',
       secure,
-      path: ACCOUNT_URL,
+      path: home,
       overwrite: true,
       ...(text && { maxAge: LIFE_MS }),
     })
@@ -80,7 +119,7 @@ export function createRelyingParty({ provider, issuer }: { provider: Provider; i
       )
       keep(ctx, journeyCookie, { state, verifier, to, ...(draft && { draft }) })
       const query = new URLSearchParams({
-        client_id: ACCOUNT_CLIENT_ID,
+        client_id: clientId,
         redirect_uri: redirectUri,
         response_type: 'code',
         scope: 'openid',
@@ -99,28 +138,36 @@ export function createRelyingParty({ provider, issuer }: { provider: Provider; i
     /**
      * Takes the code that a browser has come back with, and uses it up.
      * @param session what the browser is signed in to now
-     * @returns where it goes on; undefined when this browser wasn't on its way, or comes with no code
+     * @returns undefined when this browser wasn't on its way, or comes with no code
      * @throws Refusal when the code isn't the one that this browser was given
      */
     async arrive(
       ctx: Context,
       session: { uid: string; accountId: string } | undefined,
-    ): Promise<string | undefined> {
+    ): Promise<Arrival | undefined> {
       const kept = take(ctx, journeyCookie, journey)
       const { state, code } = ctx.query
       if (!kept || state !== kept.state || typeof code !== 'string') return undefined
       const found = await provider.AuthorizationCode.find(code)
       const isRight =
         found?.isValid &&
-        found.clientId === ACCOUNT_CLIENT_ID &&
+        found.clientId === clientId &&
         found.redirectUri === redirectUri &&
         found.codeChallenge === challengeOf(kept.verifier) &&
         found.sessionUid === session?.uid &&
         found.accountId === session?.accountId
-      if (!isRight) throw new PageRefusal('account_code', 400, 'refusal.over')
+      if (!isRight || !session) throw new PageRefusal('account_code', 400, 'refusal.over')
       await found.consume()
       if (kept.draft) keep(ctx, draftCookie, kept.draft)
-      return OWN_PATH.test(kept.to) ? kept.to : ACCOUNT_URL
+      const isOwn = OWN_PATH.test(kept.to) && `${kept.to}/`.startsWith(`${home}/`)
+      return {
+        to: isOwn ? kept.to : home,
+        accountId: session.accountId,
+        sessionUid: session.uid,
+        acr: found.acr,
+        amr: found.amr ?? [],
+        authTime: found.authTime ?? 0,
+      }
     },
 
     /** What was typed before the sign-in. */
@@ -129,8 +176,8 @@ export function createRelyingParty({ provider, issuer }: { provider: Provider; i
     /** On to the provider's page that asks whether to sign out. */
     leave(ctx: Context): void {
       const query = new URLSearchParams({
-        client_id: ACCOUNT_CLIENT_ID,
-        post_logout_redirect_uri: issuer + LEFT_URL,
+        client_id: clientId,
+        post_logout_redirect_uri: issuer + leftOf(app),
       })
       ctx.status = 303
       ctx.redirect(`/session/end?${query}`)

@@ -1,0 +1,81 @@
+import type Router from '@koa/router'
+import type Provider from 'oidc-provider'
+import { createBootstrap } from './admin/bootstrap.ts'
+import { createConsoleSessions } from './admin/console-sessions.ts'
+import { createFactors } from './admin/factors.ts'
+import { createFreshness } from './admin/freshness.ts'
+import { createIdempotency } from './admin/idempotency.ts'
+import { createPeople } from './admin/people.ts'
+import { createPhoneVerification } from './admin/phone-verification.ts'
+import type { AppOptions } from './app-options.ts'
+import type { Codes } from './codes.ts'
+import type { Clock } from './db/clock.ts'
+import type { Db } from './db/schema.ts'
+import { ENGLISH } from './languages/language.ts'
+import type { Languages } from './languages/languages.ts'
+import type { UnitsOfWork } from './oidc/unit-of-work.ts'
+import type { Rooms } from './rooms.ts'
+import { createConsoleSection } from './web/admin/section.ts'
+import { createBearer } from './web/api/bearer.ts'
+import { createCursors } from './web/api/cursors.ts'
+import { createApiSection } from './web/api/section.ts'
+import type { PageForms } from './web/page-forms.ts'
+import type { Pages } from './web/pages.ts'
+
+export type Administration = ReturnType<typeof createAdministration>
+
+interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
+  languages: Languages
+  db: Db
+  clock: Clock
+  rooms: Rooms
+  codes: Codes
+  units: UnitsOfWork
+  pages: Pages
+  forms: PageForms
+}
+
+/** The admin's side, put together: its operations, and the API and the console over them. */
+export function createAdministration(deps: Dependencies) {
+  const { config, secrets, db, clock, rooms, units, languages } = deps
+  const { vault, accounts } = rooms
+  const phoneRules = {
+    allowedCountries: config.sms.allowedCountries,
+    defaultCountry: config.defaultCountry,
+  }
+  const people = createPeople({ ...rooms, phoneRules })
+  const factors = createFactors({ ...rooms, phoneRules })
+  const verification = createPhoneVerification({
+    ...deps.codes,
+    accounts,
+    factors,
+    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
+  })
+  const idempotency = createIdempotency({ db, clock, vault })
+  const consoleSessions = createConsoleSessions({ db, clock })
+  const isFresh = createFreshness({ db, clock })
+  const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
+  const cursors = createCursors(secrets.cookieKeys)
+  const operations = { people, factors, verification, cursors }
+  const api = createApiSection({ ...operations, idempotency })
+  const console = createConsoleSection({
+    ...deps,
+    ...operations,
+    issuer: config.issuer,
+    selfEnrolment: config.selfEnrolment,
+    english: languages.find('en') ?? ENGLISH,
+    audit: rooms.audit,
+    sessions: consoleSessions,
+    bootstrap,
+  })
+
+  return {
+    /** What the provider's front has of it, for each provider that is made. */
+    sections: (provider: Provider): Array<(router: Router) => void> => [
+      api(createBearer({ provider, units, accounts, isFresh })),
+      console(provider),
+    ],
+    bootstrap,
+    swept: [idempotency, consoleSessions],
+  }
+}

@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { auditEntry } from '../audit/event.ts'
+import type { Clock } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
+import { Refusal } from '../errors.ts'
+import { assertNotBuiltIn } from './built-in.ts'
+import { PERSON_SCOPES } from './claims.ts'
+import { type ClientSummary, metadataText, summaryColumns, summaryOf } from './client-rows.ts'
+import { unknownClient } from './client-secrets.ts'
+import {
+  assertSensible,
+  type ClientChanges,
+  clientChanges,
+  type Registration,
+} from './new-client.ts'
+import { OUTLIVING_GRANTS } from './sealed-records.ts'
+
+interface Dependencies {
+  db: Db
+  clock: Clock
+  /** whether plain http redirects are refused except to loopback */
+  production: boolean
+}
+
+/** Changing a client's registration. */
+export function createClientChanges({ db, clock, production }: Dependencies) {
+  /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
+  async function endGiven(on: Db, id: string): Promise<number> {
+    const { numAffectedRows } = await sql`
+      delete from oidc_record
+      where client_id = ${id} and model <> all(${OUTLIVING_GRANTS}::text[])`.execute(on)
+    return Number(numAffectedRows ?? 0)
+  }
+
+  return {
+    /**
+     * Changes what is given and leaves the rest. Where the client may do less than before, what it was given ends.
+     * @param ifVersion refused unless the client is at this version
+     * @returns the client as it is now
+     * @throws Refusal naming what is wrong, or that there is no such client, or that it was changed meanwhile
+     */
+    async patch(id: string, changes: ClientChanges, ifVersion?: number): Promise<ClientSummary> {
+      const parsed = clientChanges.safeParse(changes)
+      if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
+      assertNotBuiltIn(id)
+      return db.transaction().execute(async (trx) => {
+        // Held until the end, so that nothing comes between what is checked and what is stored.
+        const row = await trx
+          .selectFrom('client')
+          .select(summaryColumns(clock))
+          .where('id', '=', id)
+          .forUpdate()
+          .executeTakeFirst()
+        if (!row) throw unknownClient(id)
+        if (ifVersion !== undefined && row.version !== ifVersion) throw changedMeanwhile(id)
+        const before = summaryOf(row)
+        const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
+        const after: Registration = { ...before, ...Object.fromEntries(given) }
+        const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
+        if (changed.length === 0) return before
+        assertSensible(after, production)
+        const stored = await trx
+          .updateTable('client')
+          .set({
+            name: after.name,
+            metadata: metadataText(after),
+            first_party: after.firstParty,
+            second_factor: after.secondFactor,
+            version: sql`version + 1`,
+            updated_at: clock(),
+          })
+          .where('id', '=', id)
+          .returning(summaryColumns(clock))
+          .executeTakeFirstOrThrow()
+        if (mayLess(before, after)) await endGiven(trx, id)
+        const detail = { members: changed.join(' ') }
+        await auditEntry(clock, { type: 'client.changed', clientId: id, detail }).execute(trx)
+        return summaryOf(stored)
+      })
+    },
+  }
+}
+
+const MEMBERS = clientChanges.keyof().options
+
+/** Whether a scope was taken away, or that nobody is asked. */
+function mayLess(before: Registration, after: Registration): boolean {
+  const scopes: readonly string[] = after.scope ?? PERSON_SCOPES
+  const lost = (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope))
+  return lost || (before.firstParty && !after.firstParty)
+}
+
+function changedMeanwhile(id: string): Refusal {
+  return new Refusal(
+    'changed_meanwhile',
+    412,
+    `The client ${id} was changed meanwhile. Look at it again, and change it as it is now.`,
+  )
+}

@@ -1,0 +1,162 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { ROLES } from '../../accounts/account.ts'
+import type { Account } from '../../accounts/accounts.ts'
+import type { ConsoleSessions } from '../../admin/console-sessions.ts'
+import { type Actor, assertMay, type Permission } from '../../admin/permissions.ts'
+import type { Audit } from '../../audit/audit.ts'
+import { Refusal } from '../../errors.ts'
+import { ACR } from '../../oidc/acr.ts'
+import { uidKey } from '../../oidc/sealed-records.ts'
+import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
+import type { PageForms } from '../page-forms.ts'
+import type { RelyingParty } from '../relying-party.ts'
+import { CONSOLE_URL } from './console-app.ts'
+import type { ConsolePages } from './console-pages.ts'
+
+export type ConsoleDoor = ReturnType<typeof createConsoleDoor>
+
+/** Who is at a page of the console. */
+export interface Who {
+  account: Account
+  actor: Actor
+  /** whether their second factor is fresh enough for what can't be undone */
+  fresh: boolean
+  formToken: string
+}
+
+type Handler = (ctx: Context, who: Who) => Promise<void> | void
+
+interface Dependencies {
+  provider: Provider
+  units: UnitsOfWork
+  relyingParty: RelyingParty
+  sessions: ConsoleSessions
+  audit: Audit
+  forms: PageForms
+  pages: ConsolePages
+  secure: boolean
+}
+
+/** Lets people with a role in to the console, by a session of its own that a second factor opened. */
+export function createConsoleDoor(deps: Dependencies) {
+  const { provider, relyingParty, sessions, forms, pages, secure } = deps
+  const cookie = `${secure ? '__Secure-' : ''}sallyport_console_session`
+
+  const tokenOf = (ctx: Context): string => ctx.cookies.get(cookie, { signed: true }) ?? ''
+
+  function keep(ctx: Context, token: string | null): void {
+    ctx.cookies.set(cookie, token, {
+      signed: true,
+      httpOnly: true,
+      sameSite: 'lax',
+      secure,
+      path: CONSOLE_URL,
+      overwrite: true,
+    })
+  }
+
+  /** Looked up anew each time: a role that is taken away is gone with the next request. */
+  async function visitOf(ctx: Context): Promise<Who | 'nobody' | 'no-role'> {
+    const token = tokenOf(ctx)
+    const visit = token === '' ? undefined : await sessions.find(token)
+    if (!visit) return 'nobody'
+    const { account, fresh } = visit
+    const role = ROLES.find((one) => one === account.role)
+    if (!role) return 'no-role'
+    const actor: Actor = { kind: 'person', id: account.id, role }
+    return { account, actor, fresh, formToken: forms.token(ctx, pageOf(token)) }
+  }
+
+  /** Whoever is signed in to the provider, if anybody is. */
+  async function signedIn(ctx: Context): Promise<Account | undefined> {
+    const { accountId } = await provider.Session.get(ctx)
+    return accountId ? deps.units.current().accounts.get(accountId) : undefined
+  }
+
+  function tellNoRole(ctx: Context): void {
+    pages.tell(ctx, 403, {
+      title: 'This isn’t for your account',
+      message:
+        'The account you are signed in with has no role here. An admin can give it one; or sign out, and sign in with another.',
+      next: { url: `${CONSOLE_URL}/sign-out`, text: 'Sign out' },
+    })
+  }
+
+  function tellSignedOut(ctx: Context): void {
+    pages.tell(ctx, 403, {
+      title: 'You are signed out',
+      message: 'The console closes after half an hour without use. Nothing was changed.',
+      next: { url: CONSOLE_URL, text: 'Sign in' },
+    })
+  }
+
+  return {
+    /** A page: whoever isn't in is sent to sign in, and comes back. */
+    page: (permission: Permission, show: Handler) => async (ctx: Context) => {
+      const who = await visitOf(ctx)
+      if (who === 'no-role') return tellNoRole(ctx)
+      if (who === 'nobody') {
+        const account = await signedIn(ctx)
+        if (account && account.role === null) return tellNoRole(ctx)
+        return relyingParty.go(ctx, { to: ctx.path, again: 'nothing' })
+      }
+      assertMay(who.actor, permission)
+      await show(ctx, who)
+    },
+
+    /** What a form does: refused without a session, its token and the permission. */
+    form: (permission: Permission, act: Handler) => async (ctx: Context) => {
+      const who = await visitOf(ctx)
+      if (who === 'no-role') return tellNoRole(ctx)
+      if (who === 'nobody') return tellSignedOut(ctx)
+      await forms.guard(() => pageOf(tokenOf(ctx)))(ctx, async () => {
+        assertMay(who.actor, permission)
+        await act(ctx, who)
+      })
+    },
+
+    /** Has somebody show their second factor again, and come back here. @returns whether it is fresh already */
+    isFresh(ctx: Context, { account, fresh }: Who): boolean {
+      if (!fresh)
+        relyingParty.go(ctx, { to: ctx.path, again: 'second-factor', username: account.username })
+      return fresh
+    },
+
+    /** Back from the provider. */
+    async arrive(ctx: Context): Promise<void> {
+      const session = await provider.Session.get(ctx)
+      const { accountId, uid } = session
+      const arrival = await relyingParty.arrive(ctx, accountId ? { uid, accountId } : undefined)
+      if (!arrival) return tellSignedOut(ctx)
+      const account = await signedIn(ctx)
+      if (!account || account.disabled || account.role === null) {
+        await deps.audit.record({ type: 'console.refused', accountId: arrival.accountId })
+        return tellNoRole(ctx)
+      }
+      // A code from the help desk lets its owner in to apps; it isn't a factor of their own.
+      if (arrival.acr !== ACR.secondFactor || arrival.amr.includes('bypass')) {
+        await deps.audit.record({ type: 'console.refused', accountId: account.id })
+        throw new Refusal('second_factor', 403, 'The console takes a second factor of your own.')
+      }
+      const before = tokenOf(ctx)
+      if (before) await sessions.close(before)
+      keep(ctx, await sessions.open(account.id, uidKey(uid), arrival.authTime))
+      ctx.status = 303
+      ctx.redirect(arrival.to)
+    },
+
+    /** On to the provider's question whether to sign out; the console is closed with its session. */
+    leave: relyingParty.leave,
+
+    left(ctx: Context): void {
+      pages.tell(ctx, 200, {
+        title: 'You have left the console',
+        message: 'You can close this page.',
+        next: { url: CONSOLE_URL, text: 'Sign in again' },
+      })
+    },
+  }
+}
+
+const pageOf = (token: string) => `${CONSOLE_URL} ${token}`

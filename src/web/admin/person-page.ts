@@ -1,0 +1,67 @@
+import type Router from '@koa/router'
+import type { Factors } from '../../admin/factors.ts'
+import type { People } from '../../admin/people.ts'
+import { assertMayTouch } from '../../admin/permissions.ts'
+import type { Audit } from '../../audit/audit.ts'
+import { EVENT_TYPES } from '../../audit/event.ts'
+import { Refusal } from '../../errors.ts'
+import { idOf } from '../account/input.ts'
+import type { ConsoleDoor, Who } from './console-door.ts'
+import type { ConsolePages } from './console-pages.ts'
+import { PEOPLE_URL } from './people-pages.ts'
+
+const EVENTS = 15
+
+interface Dependencies {
+  door: ConsoleDoor
+  pages: ConsolePages
+  people: People
+  factors: Factors
+  audit: Audit
+}
+
+/** A person's page: everything about them, and the ways to what can be done. */
+export function addPersonPage(
+  router: Router,
+  { door, pages, people, factors, audit }: Dependencies,
+) {
+  router.get(
+    `${PEOPLE_URL}/:id`,
+    door.page('people.read', async (ctx, who) => {
+      const id = idOf(ctx)
+      const person = await people.get(who.actor, id)
+      const [locks, phones, others, browsers, sessions, events] = await Promise.all([
+        people.locks(who.actor, id),
+        factors.phones(who.actor, id),
+        factors.others(who.actor, id),
+        factors.browsers(who.actor, id),
+        factors.sessions(who.actor, id),
+        audit.history(id, EVENT_TYPES, EVENTS),
+      ])
+      pages.show(ctx, who, 'person', {
+        person,
+        locks,
+        phones,
+        others,
+        browsers,
+        sessions,
+        events,
+        untouchable: whyUntouchable(who, person),
+      })
+    }),
+  )
+}
+
+/** Why nothing can be done to this account by whoever looks at it; null where something can. */
+function whyUntouchable(
+  { actor }: Who,
+  person: Parameters<typeof assertMayTouch>[1],
+): string | null {
+  try {
+    assertMayTouch(actor, person)
+    return null
+  } catch (error) {
+    if (error instanceof Refusal) return error.message
+    throw error
+  }
+}

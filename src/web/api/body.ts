@@ -1,0 +1,47 @@
+import type { Context } from 'koa'
+import { Refusal } from '../../errors.ts'
+
+const MOST_BYTES = 64 * 1024
+
+/** Names by which a parsed object could reach into every other (input 105). */
+const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
+
+/**
+ * The JSON a request brings; undefined where it brings nothing.
+ * @throws Refusal when it is too long, in another format, or no JSON
+ */
+export async function readJson(ctx: Context): Promise<unknown> {
+  const bytes = await readBytes(ctx)
+  if (bytes.length === 0) return undefined
+  if (!ctx.is('application/json')) {
+    throw new Refusal('content_type', 415, 'Send JSON, with Content-Type: application/json.')
+  }
+  if (ctx.get('Content-Encoding')) {
+    throw new Refusal('content_encoding', 415, 'Send the body as it is, without compression.')
+  }
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return JSON.parse(text, (name, value) => {
+      if (FORBIDDEN.has(name)) throw new TypeError(`a member mustn't be called ${name}`)
+      return value
+    })
+  } catch {
+    throw new Refusal(
+      'not_json',
+      400,
+      'The body is not JSON in UTF-8, or has a member called __proto__, constructor or prototype.',
+    )
+  }
+}
+
+async function readBytes({ req }: Context): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of req) {
+    size += chunk.length
+    if (size > MOST_BYTES)
+      throw new Refusal('body_too_long', 413, `A body has at most ${MOST_BYTES} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}

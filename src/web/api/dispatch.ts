@@ -1,0 +1,96 @@
+import type Router from '@koa/router'
+import type { Context } from 'koa'
+import { z } from 'zod'
+import type { Idempotency } from '../../admin/idempotency.ts'
+import type { Actor } from '../../admin/permissions.ts'
+import { Refusal } from '../../errors.ts'
+import { readJson } from './body.ts'
+import type { RawRequest, Reply, Route } from './route.ts'
+
+export const API_URL = '/api/admin/v1'
+
+interface Dependencies {
+  routes: readonly Route[]
+  /** @throws Refusal */
+  authenticate: (ctx: Context) => Promise<Actor>
+  idempotency: Idempotency
+}
+
+const storedReply = z.object({
+  status: z.number(),
+  body: z.unknown(),
+  version: z.number().optional(),
+  location: z.string().optional(),
+})
+
+/** Answers requests to the API: who asks, what exactly, then the operation. Whatever is thrown becomes a problem. */
+export function addOperations(router: Router, deps: Dependencies): void {
+  const { routes, authenticate, idempotency } = deps
+
+  /** Does what is asked; what makes something, once for each key that comes with it. */
+  async function carryOut(ctx: Context, route: Route, actor: Actor, raw: RawRequest) {
+    const key = ctx.get('Idempotency-Key')
+    if (!key || route.method !== 'post' || route.status !== 201) return route.run(actor, raw)
+    if (!/^[!-~]{1,255}$/.test(key)) {
+      throw new Refusal(
+        'idempotency_key',
+        400,
+        'An Idempotency-Key has 1 to 255 visible characters.',
+      )
+    }
+    const who = [actor.kind, actor.id, route.id, ctx.path].join('\0')
+    const answer = await idempotency.once(who, key, JSON.stringify(raw.body ?? null), async () =>
+      JSON.stringify(await route.run(actor, raw)),
+    )
+    const { body, ...stored } = storedReply.parse(JSON.parse(answer))
+    return { ...stored, body }
+  }
+
+  const operate = (route: Route) => async (ctx: Context) => {
+    const actor = await authenticate(ctx)
+    const hasBody = route.method !== 'get' && route.method !== 'delete'
+    const raw: RawRequest = {
+      params: ctx.params,
+      query: ctx.query,
+      body: hasBody ? await readJson(ctx) : undefined,
+      ifVersion: route.versioned ? versionOf(ctx.get('If-Match')) : undefined,
+    }
+    answer(ctx, await carryOut(ctx, route, actor, raw))
+  }
+
+  for (const route of routes) router[route.method](API_URL + route.path, operate(route))
+  for (const [path, methods] of methodsByPath(routes)) {
+    router.all(API_URL + path, (ctx) => {
+      ctx.set('Allow', methods.join(', '))
+      throw new Refusal('method', 405, `This address takes ${methods.join(' and ')}.`)
+    })
+  }
+}
+
+function answer(ctx: Context, { status, body, version, location }: Reply): void {
+  if (location !== undefined) ctx.set('Location', API_URL + location)
+  if (version !== undefined) {
+    const tag = `"${version}"`
+    ctx.set('ETag', tag)
+    if (ctx.method === 'GET' && ctx.get('If-None-Match') === tag) {
+      ctx.status = 304
+      return
+    }
+  }
+  ctx.status = status
+  ctx.body = body === undefined ? null : body
+}
+
+/** The version that `If-Match` names (RFC 9110 section 13.1.1); one that we never gave is nobody's. */
+function versionOf(header: string): number | undefined {
+  if (header === '' || header.trim() === '*') return undefined
+  const [, version] = /^\s*"(\d{1,9})"\s*$/.exec(header) ?? []
+  return version === undefined ? -1 : Number(version)
+}
+
+function methodsByPath(routes: readonly Route[]): Map<string, string[]> {
+  const paths = new Map<string, string[]>()
+  for (const { path, method } of routes)
+    paths.set(path, [...(paths.get(path) ?? []), method.toUpperCase()])
+  return paths
+}

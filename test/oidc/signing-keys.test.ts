@@ -1,0 +1,190 @@
+import { createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createFlow } from '../support/flow.ts'
+import { type House, startHouse } from '../support/house.ts'
+
+const MINUTE = 60
+const DAY = 24 * 60 * MINUTE
+
+let house: House
+let other: House
+let app: { id: string; secret: string }
+
+beforeAll(async () => {
+  house = await startHouse({ keyPollMs: 50 })
+  other = await startHouse({ beside: house, keyPollMs: 50 })
+  app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
+  await house.addAccount('alex')
+})
+afterAll(async () => {
+  await other.stop()
+  await house.stop()
+})
+
+function moveClock(seconds: number): void {
+  for (const instance of [house, other]) instance.moveClock(seconds)
+}
+
+async function jwksOf(instance: House): Promise<JSONWebKeySet> {
+  return JSON.parse(await (await fetch(`${instance.url}/jwks`)).text())
+}
+
+const kidsOf = async (instance: House) => (await jwksOf(instance)).keys.map(({ kid }) => kid)
+
+/** Waits until both instances publish the keys that there are, in the same order. */
+async function takenUp(): Promise<void> {
+  const kids = await house.rooms.signingKeys.order()
+  await vi.waitFor(
+    async () => {
+      for (const instance of [house, other]) expect(await kidsOf(instance)).toEqual(kids)
+    },
+    { timeout: 10_000, interval: 50 },
+  )
+}
+
+/** Which keys are in which state. */
+async function states() {
+  const keys = await house.rooms.signingKeys.list()
+  const kids = (wanted: string) =>
+    keys.filter(({ state }) => state === wanted).map(({ kid }) => kid)
+  return { next: kids('next'), active: kids('active'), retiring: kids('retiring') }
+}
+
+/** An app that gets ID tokens from both instances in turn, and knows keys by what the one it doesn't ask says. */
+async function createApp() {
+  const flow = createFlow(house, { client: app })
+  const query = await flow.complete('alex')
+  let { body } = await flow.redeem(query.get('code') ?? '')
+  let turns = 0
+  return {
+    /** @returns the kid of a new token, which was verified by keys read before it was asked for */
+    async renew(): Promise<string | undefined> {
+      const [asked, known] = turns++ % 2 === 0 ? [house, other] : [other, house]
+      const keys = createLocalJWKSet(await jwksOf(known))
+      flow.url = asked.url
+      const refreshToken = String(body.refresh_token)
+      const more = { grant_type: 'refresh_token', refresh_token: refreshToken }
+      ;({ body } = await flow.redeem('', more))
+      await jwtVerify(String(body.id_token), keys)
+      return decodeProtectedHeader(String(body.id_token)).kid
+    },
+    token: () => String(body.id_token),
+  }
+}
+
+const verifies = async (token: string, instance: House) =>
+  jwtVerify(token, createLocalJWKSet(await jwksOf(instance))).then(
+    () => true,
+    () => false,
+  )
+
+test('a rotation publishes keys, then signs with them, then withdraws the old ones; apps notice nothing (OIDC-36)', async () => {
+  const before = await states()
+  expect(before).toMatchObject({ next: [], retiring: [] })
+  expect(before.active).toHaveLength(2)
+  const client = await createApp()
+  expect(before.active).toContain(await client.renew())
+  const oldToken = client.token()
+
+  // An app goes on getting tokens all the while.
+  const seen: unknown[] = []
+  let going = true
+  const load = (async () => {
+    while (going) seen.push(await client.renew())
+  })()
+  const fewMore = async () => {
+    const count = seen.length
+    await vi.waitFor(() => expect(seen.length).toBeGreaterThan(count + 2), { timeout: 10_000 })
+  }
+
+  await house.rooms.signingKeys.rotate()
+  await takenUp()
+  expect(await kidsOf(house)).toHaveLength(4)
+  const published = await states()
+  expect(published).toMatchObject({ active: before.active, retiring: [] })
+  const fresh = published.next
+  expect(fresh).toHaveLength(2)
+  moveClock(9 * MINUTE)
+  expect(await states()).toEqual(published)
+  await fewMore()
+  expect(before.active).toEqual(expect.arrayContaining([...new Set(seen)]))
+
+  const underWay = createFlow(house, { client: app })
+  await underWay.toCode('alex')
+  moveClock(2 * MINUTE)
+  await takenUp()
+  expect(await states()).toEqual({ next: [], active: fresh, retiring: before.active })
+  await fewMore()
+  going = false
+  await load
+  expect(fresh).toContain(seen.at(-1))
+  for (const instance of [house, other]) expect(await verifies(oldToken, instance)).toBe(true)
+
+  // A sign-in begun before goes on, at the other instance.
+  underWay.url = other.url
+  const query = await underWay.resume(await underWay.code(house.lastCode()))
+  const { body } = await underWay.redeem(query.get('code') ?? '')
+  expect(fresh).toContain(decodeProtectedHeader(String(body.id_token)).kid)
+
+  // Old ID tokens are good for signing out as long as their sessions may last.
+  moveClock(DAY - 12 * MINUTE)
+  await takenUp()
+  const signOut = `/session/end?${new URLSearchParams({ id_token_hint: oldToken })}`
+  expect((await createFlow(house).request(signOut)).status).toBe(200)
+
+  moveClock(30 * MINUTE)
+  await takenUp()
+  expect(await states()).toEqual({ next: [], active: fresh, retiring: [] })
+  expect(await verifies(oldToken, other)).toBe(false)
+  const rows = () => house.db.selectFrom('signing_key').select('kid').execute()
+  expect(await rows()).toHaveLength(4)
+  expect(await house.rooms.signingKeys.sweep(10)).toBe(2)
+  expect((await rows()).map(({ kid }) => kid).toSorted()).toEqual(fresh.toSorted())
+})
+
+test('of two rotations at once one is done; while it is under way another is refused, and told when', async () => {
+  const outcomes = await Promise.allSettled([
+    house.rooms.signingKeys.rotate(),
+    other.rooms.signingKeys.rotate(),
+  ])
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  expect(await house.rooms.signingKeys.list()).toHaveLength(4)
+  const [until] = (await house.rooms.signingKeys.list()).flatMap(({ retiresAt }) => retiresAt ?? [])
+  await expect(house.rooms.signingKeys.rotate()).rejects.toMatchObject({
+    code: 'keys_rotating',
+    status: 409,
+    message: expect.stringContaining(until?.toISOString() ?? 'a time'),
+    retryAfterSeconds: expect.closeTo(DAY + 20 * MINUTE, -2),
+  })
+})
+
+test('keys in wrong hands are withdrawn at once, also those that were to come', async () => {
+  await takenUp()
+  const client = await createApp()
+  const token = client.token()
+  const before = await kidsOf(house)
+  const keys = await house.rooms.signingKeys.rotate({ now: true })
+  expect(keys.map(({ state }) => state)).toEqual(['active', 'active'])
+  await takenUp()
+  expect(await verifies(token, house)).toBe(false)
+  expect(before).not.toContain(await client.renew())
+  const events = await house.db
+    .selectFrom('audit_event')
+    .select('detail')
+    .where('type', '=', 'keys.rotated')
+    .orderBy('id')
+    .execute()
+  expect(events.map(({ detail }) => detail.immediate)).toEqual([false, false, true])
+})
+
+test('nothing private is listed', async () => {
+  const [key] = await house.rooms.signingKeys.list()
+  expect(Object.keys(key ?? {}).toSorted()).toEqual([
+    'activatesAt',
+    'algorithm',
+    'createdAt',
+    'kid',
+    'retiresAt',
+    'state',
+  ])
+})

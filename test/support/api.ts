@@ -1,0 +1,73 @@
+import type { House } from './house.ts'
+
+const API = '/api/admin/v1'
+
+/** One answer of the API. */
+export interface ApiAnswer {
+  status: number
+  headers: Headers
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of many shapes
+  json: any
+}
+
+export type Api = Awaited<ReturnType<typeof openApi>>
+
+/** The API as a program with a client of its own uses it. */
+export async function openApi(house: House, scope: 'admin:read' | 'admin:write' = 'admin:write') {
+  const id = `program-${scope.slice(6)}`
+  if (!(await house.rooms.clients.show(id))) {
+    const { secret = '' } = await house.rooms.clients.create({
+      id,
+      grants: ['client_credentials'],
+      scope: [scope],
+    })
+    secrets.set(`${house.issuer} ${id}`, secret)
+  }
+  const secret = secrets.get(`${house.issuer} ${id}`) ?? ''
+  const response = await fetch(`${house.url}/token`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials', scope }),
+  })
+  const { access_token: token } = (await response.json()) as { access_token: string }
+  return apiWith(house, token)
+}
+
+const secrets = new Map<string, string>()
+
+/** The API with a token, whoever's it is. */
+export function apiWith(house: House, token: string) {
+  async function call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Record<string, string> = {},
+  ): Promise<ApiAnswer> {
+    const response = await fetch(house.url + API + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return {
+      status: response.status,
+      headers: response.headers,
+      json: text === '' ? undefined : JSON.parse(text),
+    }
+  }
+  return {
+    token,
+    call,
+    get: (path: string, headers?: Record<string, string>) => call('GET', path, undefined, headers),
+    post: (path: string, body: unknown = {}, headers?: Record<string, string>) =>
+      call('POST', path, body, headers),
+    put: (path: string, body: unknown) => call('PUT', path, body),
+    patch: (path: string, body: unknown, headers?: Record<string, string>) =>
+      call('PATCH', path, body, headers),
+    delete: (path: string) => call('DELETE', path),
+  }
+}

@@ -1,0 +1,24 @@
+// Times are written in UTC; whoever has scripts reads them in their own zone.
+for (const time of document.querySelectorAll('time[datetime]')) {
+  const format = new Intl.DateTimeFormat('en-u-nu-latn', {
+    dateStyle: 'medium',
+    timeStyle: 'short',
+  })
+  time.textContent = format.format(new Date(time.dateTime))
+}
+
+// A button beside whatever is there to be copied.
+for (const value of document.querySelectorAll('[data-copy]')) {
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.className = 'copy-button'
+  button.textContent = 'Copy'
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(value.textContent)
+    button.textContent = 'Copied'
+    setTimeout(() => {
+      button.textContent = 'Copy'
+    }, 2000)
+  })
+  value.after(button)
+}
