@@ -74,7 +74,7 @@ async function assemble(
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
-  const { vault, fingerprint } = rooms
+  const { vault } = rooms
   const { issuer, brand } = config
   await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))
   await rooms.clients.ensureBuiltIn({
@@ -83,7 +83,7 @@ async function assemble(
   })
   const secure = config.issuer.startsWith('https:')
   const parts = { config, secrets, log, metrics, db, clock, languages }
-  const delivery = createDelivery({ ...parts, vault, fingerprint })
+  const delivery = createDelivery({ ...parts, rooms })
   const codes = createCodes({ ...parts, rooms, messenger: delivery.messenger })
 
   const records = createRecords({ db, vault, clock })
@@ -133,6 +133,7 @@ async function assemble(
   const workers = [figures, keyWatch]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
+  delivery.startAlerts()
   for (const worker of workers) worker.start()
   const bootstrapToken = await administration.bootstrap.begin()
   return {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alerts } from './alert-variables.ts'
 import { guideGateways } from './gateway-variables.ts'
 import { general } from './general-variables.ts'
 import { messaging } from './messaging-variables.ts'
@@ -12,6 +13,7 @@ export const variables = z.object({
   ...general,
   ...messaging,
   ...prices,
+  ...alerts,
   ...guideGateways,
   ...moreGateways,
 })

@@ -5,6 +5,7 @@ import type {
   ConsoleSessionTable,
   IdempotencyKeyTable,
 } from './tables/admin.ts'
+import type { AlertDeliveryTable, AlertTable, WebhookTable } from './tables/alerts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
   GatewayReportTable,
@@ -80,6 +81,12 @@ export interface Database {
   event_stat: EventStatTable
   /** statistics */
   roll_up: RollUpTable
+  /** alerts */
+  alert: AlertTable
+  /** alerts */
+  webhook: WebhookTable
+  /** alerts */
+  alert_delivery: AlertDeliveryTable
   /** oidc */
   client: ClientTable
   /** oidc */

@@ -3,8 +3,8 @@ import { may, type Permission } from '../../admin/permissions.ts'
 import type { Language } from '../../languages/language.ts'
 import type { Pages } from '../pages.ts'
 import { CONSOLE_URL } from './console-app.ts'
-import type { Who } from './console-door.ts'
 import { doneOf } from './done.ts'
+import type { Who } from './who.ts'
 
 export type ConsolePages = ReturnType<typeof createConsolePages>
 
