@@ -17,6 +17,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { ImportChunkTable, ImportFailureTable, ImportJobTable } from './tables/transfer.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
@@ -65,4 +66,8 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   signing_key: SigningKeyTable
+  /** transfer */
+  import_job: ImportJobTable
+  import_failure: ImportFailureTable
+  import_chunk: ImportChunkTable
 }
