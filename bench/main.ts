@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { startDatabases } from './databases.ts'
+import { benchImport, importReport } from './import/import.ts'
 import { pumping } from './pumping/pumping.ts'
 import { report } from './pumping/report.ts'
 
@@ -14,6 +15,10 @@ const BENCHES: Record<
   async pumping({ fresh }) {
     const figures = await pumping(fresh)
     return { figures, text: report(figures) }
+  },
+  async import({ fresh }) {
+    const figures = await benchImport(fresh)
+    return { figures, text: importReport(figures) }
   },
 }
 

@@ -17,6 +17,7 @@ import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
+import { createImportWorker } from './transfer/worker.ts'
 import { accountClientOf } from './web/account/section.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
 import { createCircumstances, placeOf } from './web/circumstances.ts'
@@ -172,8 +173,13 @@ async function assemble(
 
   const { messenger, notices, reports } = delivery
   const swept = [records, hosted.challenges, throttle, messenger, notices, reports]
-  const { audit, links, sendStates } = rooms
-  const housekeeping = keepHouse([...swept, audit, links, phones, trustedDevices, sendStates], log)
+  const { audit, links, sendStates, imports } = rooms
+  const housekeeping = keepHouse(
+    [...swept, audit, links, phones, trustedDevices, sendStates, imports],
+    log,
+  )
+  const importWorker = createImportWorker({ imports, log })
+  importWorker.start()
   delivery.notices.start()
   delivery.watch.start(hosted.challenges.reroute)
   return {
@@ -181,6 +187,7 @@ async function assemble(
     async close() {
       housekeeping.stop()
       await hosted.idle()
+      await importWorker.close()
       await delivery.close()
       await database.close()
     },

@@ -30,11 +30,7 @@ export function createAccountImport({ clock }: { clock: Clock }) {
       as g(id, username, username_key, email, email_verified, name, password_hash, disabled)`
   }
   const event = (type: AuditEvent['type'], importId: string) =>
-    auditEntry(
-      clock,
-      { type, accountId: sql`id`, detail: { import: importId } },
-      sql`from written`,
-    )
+    auditEntry(clock, { type, accountId: sql`id`, detail: { import: importId } }, sql`from written`)
 
   return {
     /** Ids of the accounts that have these names, by the names' keys. */

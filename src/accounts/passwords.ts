@@ -58,7 +58,9 @@ export function createPasswords(
     /** Whether a stored hash was made with other settings than today's, so that it should be made anew. */
     isOutdated(stored: string): boolean {
       const { memoryCost, timeCost, parallelism } = cost
-      return !stored.startsWith(`${OWN_HASH}id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$`)
+      return !stored.startsWith(
+        `${OWN_HASH}id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$`,
+      )
     },
   }
 }

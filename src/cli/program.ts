@@ -4,7 +4,9 @@ import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
+import { addExportCommands } from './export.ts'
 import { addGatewayCommands } from './gateway.ts'
+import { addImport } from './import.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
@@ -29,6 +31,8 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addPhoneCommands(program)
   addBackupCodeCommands(program)
   addClientCommands(program)
+  addImport(program)
+  addExportCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
   addGatewayCommands(program)

@@ -17,8 +17,8 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
-import type { ImportChunkTable, ImportFailureTable, ImportJobTable } from './tables/transfer.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
+import type { ImportChunkTable, ImportFailureTable, ImportJobTable } from './tables/transfer.ts'
 
 export type Db = Kysely<Database>
 

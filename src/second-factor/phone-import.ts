@@ -36,15 +36,11 @@ export function createPhoneImport({ clock, vault, fingerprint, sharing }: Depend
      * not be shared waits for this transaction to end.
      * @param owners the account each is meant for
      */
-    async taken(
-      on: Db,
-      owners: ReadonlyMap<PhoneNumber, string>,
-    ): Promise<Set<PhoneNumber>> {
+    async taken(on: Db, owners: ReadonlyMap<PhoneNumber, string>): Promise<Set<PhoneNumber>> {
       if (owners.size === 0) return new Set()
-      const numbers = new Map([...owners.keys()].map((number) => [
-        fingerprint('phone', number).toString('hex'),
-        number,
-      ]))
+      const numbers = new Map(
+        [...owners.keys()].map((number) => [fingerprint('phone', number).toString('hex'), number]),
+      )
       // In one order everywhere, so that no two wait for each other.
       const keys = [...numbers.keys()].toSorted()
       await sql`

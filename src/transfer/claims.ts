@@ -37,7 +37,12 @@ export function createClaims({ db, clock }: { db: Db; clock: Clock }) {
     if (!job) return undefined
     if (job.dryRun) await db.deleteFrom('import_failure').where('job_id', '=', job.id).execute()
     const { options, format } = job
-    return { ...job, runner, format: formatShape.parse(format), options: optionsShape.parse(options) }
+    return {
+      ...job,
+      runner,
+      format: formatShape.parse(format),
+      options: optionsShape.parse(options),
+    }
   }
 
   return {

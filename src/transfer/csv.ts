@@ -90,7 +90,11 @@ function cut(text: string, delimiter: string): string[] | undefined {
   }
 }
 
-function cellsOf(text: string, delimiter: string, columns: string[]): Pick<Item, 'input' | 'fault'> {
+function cellsOf(
+  text: string,
+  delimiter: string,
+  columns: string[],
+): Pick<Item, 'input' | 'fault'> {
   const cells = cut(text, delimiter)
   if (!cells) return { fault: 'The quotes of the row are not those of CSV.' }
   if (cells.length !== columns.length)

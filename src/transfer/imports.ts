@@ -91,8 +91,10 @@ export function createImports(deps: Dependencies) {
     list: (): Promise<ImportJob[]> => jobs.list(LISTED_MOST),
 
     /** What was wrong with which row: the first ten thousand, page by page. @param after line of the last one seen, or 0 */
-    failures: (id: string, { after, limit }: { after: number; limit: number }): Promise<Failure[]> =>
-      jobs.failures(id, after, Math.min(limit, FAILURES_KEPT)),
+    failures: (
+      id: string,
+      { after, limit }: { after: number; limit: number },
+    ): Promise<Failure[]> => jobs.failures(id, after, Math.min(limit, FAILURES_KEPT)),
 
     /** Stops an import. Rows that are written stay. @returns false when it is over already */
     cancel: jobs.cancel,
@@ -102,7 +104,7 @@ export function createImports(deps: Dependencies) {
     /**
      * Imports a file in this process.
      * @param resume goes on with an import of the same file that was broken off
-     * @throws Refusal when there is none to go on with; Error when there is no such file
+     * @throws Refusal when there is none to go on with, or no such file
      */
     async importFile(
       path: string,

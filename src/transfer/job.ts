@@ -34,7 +34,12 @@ export interface Claimed extends ImportJob {
 export const optionsShape = z.object({
   update: z.boolean(),
   firebase: z
-    .object({ keyId: z.string(), saltSeparator: z.string(), rounds: z.number(), memCost: z.number() })
+    .object({
+      keyId: z.string(),
+      saltSeparator: z.string(),
+      rounds: z.number(),
+      memCost: z.number(),
+    })
     .optional(),
 })
 export type ImportOptions = z.infer<typeof optionsShape>
@@ -43,4 +48,3 @@ export type ImportOptions = z.infer<typeof optionsShape>
 export const JOB_COLUMNS = sql`id, source, format, dry_run as "dryRun", (options->>'update')::bool as "update", state,
   bytes_total::float8 as "bytesTotal", bytes_done::float8 as "bytesDone", created, updated, failed, error,
   created_by as "createdBy", created_at as "createdAt", updated_at as "updatedAt"`
-

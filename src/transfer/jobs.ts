@@ -33,7 +33,14 @@ export function createJobs({ db, clock }: { db: Db; clock: Clock }) {
 
   return {
     /** @throws Refusal when too many are open already */
-    async add({ source, format, dryRun, options, fingerprint, bytesTotal = 0 }: NewJob): Promise<string> {
+    async add({
+      source,
+      format,
+      dryRun,
+      options,
+      fingerprint,
+      bytesTotal = 0,
+    }: NewJob): Promise<string> {
       const id = randomBytes(16).toString('base64url')
       const state: ImportState = source === 'file' ? 'waiting' : 'uploading'
       const { rows } = await db.transaction().execute(async (trx) => {
@@ -60,14 +67,17 @@ export function createJobs({ db, clock }: { db: Db; clock: Clock }) {
     },
 
     async find(id: string): Promise<ImportJob | undefined> {
-      const { rows } = await sql<ImportJob>`select ${JOB_COLUMNS} from import_job where id = ${id}`.execute(db)
+      const { rows } =
+        await sql<ImportJob>`select ${JOB_COLUMNS} from import_job where id = ${id}`.execute(db)
       return rows[0]
     },
 
     /** The newest first. */
     async list(limit: number): Promise<ImportJob[]> {
       const { rows } = await sql<ImportJob>`
-        select ${JOB_COLUMNS} from import_job order by created_at desc, id limit ${limit}`.execute(db)
+        select ${JOB_COLUMNS} from import_job order by created_at desc, id limit ${limit}`.execute(
+        db,
+      )
       return rows
     },
 

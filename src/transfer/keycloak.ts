@@ -56,7 +56,8 @@ export function keycloakUser(user: unknown): Found {
   const parsed = userShape.safeParse(user)
   if (!parsed.success) return { fault: 'This is no user of a Keycloak export.' }
   const given = parsed.data
-  if (given.serviceAccountClientId) return { fault: "This is a client's service account, nobody's." }
+  if (given.serviceAccountClientId)
+    return { fault: "This is a client's service account, nobody's." }
   const hash = hashOf(given)
   if (hash !== null && typeof hash === 'object') return hash
   const name = [given.firstName, given.lastName].filter(Boolean).join(' ')
@@ -95,7 +96,9 @@ function oldCredential(credential: unknown): string | { fault: string } | undefi
   return data && pbkdf2Form(data.algorithm, data.hashIterations, data.salt, data.hashedSaltedValue)
 }
 
-function newCredential(credential: Record<string, unknown>): string | { fault: string } | undefined {
+function newCredential(
+  credential: Record<string, unknown>,
+): string | { fault: string } | undefined {
   const secret = secretShape.safeParse(json(credential.secretData)).data
   const rest = credentialShape.safeParse(json(credential.credentialData)).data
   if (!secret || !rest) return undefined

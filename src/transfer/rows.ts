@@ -92,9 +92,7 @@ export function readRow(input: unknown, rules: RowRules): ReadyRow | RowFault {
 }
 
 function phonesOf(given: Shape, rules: RowRules): ReadyRow['phones'] | RowFault {
-  const first = given.phone?.trim()
-    ? [{ number: given.phone, verified: given.phone_verified }]
-    : []
+  const first = given.phone?.trim() ? [{ number: given.phone, verified: given.phone_verified }] : []
   const phones = new Map<string, ReadyRow['phones'][number]>()
   for (const { number, verified } of [...first, ...(given.phones ?? [])]) {
     const parsed = parsePhoneNumber(number, rules.allowedCountries, rules.defaultCountry)
@@ -111,7 +109,8 @@ function hashOf(
   { password_hash: hash, password_salt: salt }: Shape,
   firebase: FirebaseParameters | undefined,
 ): string | undefined | RowFault {
-  if (!hash) return salt ? { fault: 'There is a password_salt without a password_hash.' } : undefined
+  if (!hash)
+    return salt ? { fault: 'There is a password_salt without a password_hash.' } : undefined
   if (salt && !firebase) {
     return {
       fault:

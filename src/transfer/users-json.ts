@@ -1,4 +1,4 @@
-import { TokenParser, Tokenizer, TokenType } from '@streamparser/json'
+import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
 import { Refusal } from '../errors.ts'
 import { FORBIDDEN_KEYS } from './rows.ts'
 import type { Source } from './source.ts'
@@ -63,7 +63,11 @@ function faultOf(work: () => void): Refusal | undefined {
     return undefined
   } catch (error) {
     if (error instanceof Refusal) return error
-    return new Refusal('json', 400, 'The file is not JSON in UTF-8. What stood before that was read.')
+    return new Refusal(
+      'json',
+      400,
+      'The file is not JSON in UTF-8. What stood before that was read.',
+    )
   }
 }
 

@@ -46,7 +46,11 @@ type Placed = NumberedRow & { id: string }
 /** Writes rows by the hundred. No two of a batch have the same name. */
 export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: BatchWriterDeps) {
   /** Leaves out rows with numbers that may not be had: other accounts', or an earlier row's of the same batch. */
-  async function withoutTaken(on: Db, rows: readonly Placed[], failures: Failure[]): Promise<Placed[]> {
+  async function withoutTaken(
+    on: Db,
+    rows: readonly Placed[],
+    failures: Failure[],
+  ): Promise<Placed[]> {
     if (phoneImport.sharing !== 'refuse') return [...rows]
     const owners = new Map<PhoneNumber, string>()
     for (const { id, row } of rows)
@@ -59,7 +63,11 @@ export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: 
     return rows.filter(mayHave)
   }
 
-  async function addPhones(on: Db, rows: readonly Placed[], failures: Failure[]): Promise<Placed[]> {
+  async function addPhones(
+    on: Db,
+    rows: readonly Placed[],
+    failures: Failure[],
+  ): Promise<Placed[]> {
     const held = await phoneImport.held(
       on,
       rows.map(({ id, row }) => ({ accountId: id, phones: row.phones })),
@@ -88,10 +96,17 @@ export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: 
       seen: SeenNames,
     ): Promise<Written> {
       const failures: Failure[] = []
-      const ids = await accountImport.find(on, rows.map(({ row }) => row.username))
+      const ids = await accountImport.find(
+        on,
+        rows.map(({ row }) => row.username),
+      )
       const known = rows.map((numbered) => {
         const id = ids.get(usernameKey(numbered.row.username))
-        return { ...numbered, id: id ?? randomBytes(16).toString('base64url'), exists: id !== undefined }
+        return {
+          ...numbered,
+          id: id ?? randomBytes(16).toString('base64url'),
+          exists: id !== undefined,
+        }
       })
       const isThere = ({ row, exists }: (typeof known)[number]) => exists || seen.has(row.username)
       const there = known.filter(isThere)
@@ -108,15 +123,25 @@ export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: 
         for (const { row } of fresh) seen.add(row.username)
         return { created: fresh.length, updated: old.length, failures }
       }
-      const made = await accountImport.insert(on, fresh.map(({ id, row }) => ({ id, ...row })), importId)
+      const made = await accountImport.insert(
+        on,
+        fresh.map(({ id, row }) => ({ id, ...row })),
+        importId,
+      )
       for (const { id, line } of fresh) if (!made.has(id)) failures.push({ line, reason: EXISTS })
       await phoneImport.insert(
         on,
-        fresh.flatMap(({ id, row }) => (made.has(id) ? [{ accountId: id, phones: row.phones }] : [])),
+        fresh.flatMap(({ id, row }) =>
+          made.has(id) ? [{ accountId: id, phones: row.phones }] : [],
+        ),
         importId,
       )
       const added = await addPhones(on, old, failures)
-      await accountImport.update(on, added.map(({ id, row }) => ({ id, ...row })), importId)
+      await accountImport.update(
+        on,
+        added.map(({ id, row }) => ({ id, ...row })),
+        importId,
+      )
       return { created: made.size, updated: added.length, failures }
     },
   }

@@ -16,6 +16,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   messaging: ['languages', 'crypto', 'db', 'audit'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
+  transfer: ['crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
     'languages',
     'config',
@@ -37,6 +38,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'messaging',
     'second-factor',
     'oidc',
+    'transfer',
     'web',
     'top',
   ],
@@ -50,6 +52,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'messaging',
     'second-factor',
     'oidc',
+    'transfer',
     'top',
   ],
 }
@@ -60,6 +63,7 @@ const DOMAIN = new Set([
   'audit',
   'messaging',
   'second-factor',
+  'transfer',
   'crypto',
   'db',
   'config',
@@ -189,6 +193,9 @@ describe('habits', () => {
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',
+      import_job: 'transfer',
+      import_failure: 'transfer',
+      import_chunk: 'transfer',
     }
     const wrong = Object.entries(owners).flatMap(([table, owner]) => {
       const writes = new RegExp(

@@ -22,7 +22,8 @@ export const PHONES = ['+46701234567', '+46701234568', '+46701234569', '+4670123
 export const REDIRECT_URI = 'https://rp.example/cb'
 
 /** What an instance asks its database from time to time, whether or not anybody signs in. */
-const BACKGROUND = /^\s*(update notice set\s+tries|update message set watch_at)/
+const BACKGROUND =
+  /^\s*(update notice set\s+tries|update message set watch_at|update import_job set runner|with given_up as)/
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 

@@ -15,9 +15,7 @@ export function fromAb64(text: string): Buffer | undefined {
 }
 
 export function isHash(bytes: Buffer | undefined): bytes is Buffer {
-  return (
-    bytes !== undefined && bytes.length >= HASH_BYTES.least && bytes.length <= HASH_BYTES.most
-  )
+  return bytes !== undefined && bytes.length >= HASH_BYTES.least && bytes.length <= HASH_BYTES.most
 }
 
 export function isSalt(bytes: Buffer | undefined): bytes is Buffer {
