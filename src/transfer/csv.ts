@@ -84,7 +84,8 @@ function namesOf(header: string): { delimiter: string; columns: string[] } {
 /** The cells of one row; undefined when its quotes don't close. */
 function cut(text: string, delimiter: string): string[] | undefined {
   try {
-    return parse(text, { delimiter, relax_column_count: true })[0]
+    // Line ends are only left within quotes.
+    return parse(text, { delimiter, record_delimiter: ['\n'], relax_column_count: true })[0]
   } catch {
     return undefined
   }

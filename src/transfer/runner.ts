@@ -1,27 +1,18 @@
-import { setImmediate } from 'node:timers/promises'
-import { usernameKey } from '../accounts/account.ts'
 import { inCircumstances } from '../audit/circumstances.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
-import { Refusal } from '../errors.ts'
+import { type Batch, readBatches } from './batches.ts'
 import type { Claims } from './claims.ts'
 import { readerOf } from './formats.ts'
 import type { Claimed } from './job.ts'
-import { type RowRules, readRow } from './rows.ts'
+import type { RowRules } from './rows.ts'
 import type { Source } from './source.ts'
-import type { Position } from './text.ts'
 import {
   type BatchWriterDeps,
   createBatchWriter,
   createSeenNames,
-  type Failure,
-  type NumberedRow,
+  type SeenNames,
 } from './write-batch.ts'
-
-/** Rows of one transaction. */
-export const BATCH_ROWS = 500
-/** A server has others to answer between as many rows. */
-const ROWS_AT_A_TIME = 25
 
 export interface Progress {
   bytesDone: number
@@ -51,68 +42,57 @@ export function createRunner(deps: Dependencies) {
   const { db, claims } = deps
   const writer = createBatchWriter(deps)
 
+  /** Writes a batch, and with it the place behind it. */
+  async function write(job: Claimed, { rows, failures, end }: Batch, seen: SeenNames) {
+    const rules = { importId: job.id, dryRun: job.dryRun, update: job.update }
+    // What a dry run notes of its rows isn't undone with a transaction, so it is none that is tried again.
+    const judged = job.dryRun ? await writer.write(db, rows, rules, seen) : undefined
+    return retrying(() =>
+      db.transaction().execute(async (trx) => {
+        await claims.hold(trx, job)
+        const written = judged ?? (await writer.write(trx, rows, rules, seen))
+        const all = { ...written, failures: [...failures, ...written.failures] }
+        await claims.moveOn(trx, job, end, all)
+        return all
+      }),
+    )
+  }
+
+  /** @returns why the rest couldn't be read; null when all was */
   async function workThrough(
-    job: Claimed,
+    claimed: Claimed,
     source: Source,
     { onProgress, signal }: Watching,
   ): Promise<string | null> {
-    const rules: RowRules = { ...deps.rules, firebase: job.options.firebase }
-    const { id: importId, dryRun, update } = job
+    const rules: RowRules = { ...deps.rules, firebase: claimed.options.firebase }
     const seen = createSeenNames()
-    let position: Position = { bytes: job.bytesDone, lines: job.linesDone }
-    let rows: NumberedRow[] = []
-    let names = new Set<string>()
-    let failures: Failure[] = []
-    let { created, updated, failed } = job
-
-    async function flush(): Promise<void> {
-      const done = await retrying(() =>
-        db.transaction().execute(async (trx) => {
-          await claims.hold(trx, job)
-          const written = await writer.write(trx, rows, { importId, dryRun, update }, seen)
-          const all = { ...written, failures: [...failures, ...written.failures] }
-          await claims.moveOn(trx, { ...job, failed }, position, all)
-          return all
-        }),
-      )
-      created += done.created
-      updated += done.updated
-      failed += done.failures.length
-      rows = []
-      names = new Set()
-      failures = []
-      onProgress?.({
-        bytesDone: position.bytes,
-        bytesTotal: source.size,
-        created,
-        updated,
-        failed,
-      })
-      signal?.throwIfAborted()
-    }
-
+    const from = { bytes: claimed.bytesDone, lines: claimed.linesDone }
+    let job = claimed
     let error: string | null = null
-    try {
-      let count = 0
-      for await (const item of readerOf(job.format)(source, position)) {
-        if (++count % ROWS_AT_A_TIME === 0) await setImmediate()
-        const row = item.fault === undefined ? readRow(item.input, rules) : { fault: item.fault }
-        const key = 'fault' in row ? undefined : usernameKey(row.username)
-        // What is written of a name is looked at by its next row.
-        const full = rows.length + failures.length >= BATCH_ROWS
-        if (full || (key !== undefined && names.has(key))) await flush()
-        if ('fault' in row) failures.push({ line: item.line, reason: row.fault })
-        else {
-          rows.push({ line: item.line, row })
-          names.add(usernameKey(row.username))
-        }
-        position = item.end
+
+    async function writeNext(batch: Batch): Promise<void> {
+      const { created, updated, failures } = await write(job, batch, seen)
+      job = {
+        ...job,
+        bytesDone: batch.end.bytes,
+        created: job.created + created,
+        updated: job.updated + updated,
+        failed: job.failed + failures.length,
       }
-    } catch (cause) {
-      if (!(cause instanceof Refusal) || cause.code === 'import_taken_over') throw cause
-      error = cause.message
+      onProgress?.({ ...job, bytesTotal: source.size })
     }
-    await flush()
+
+    // One batch is read while the one before it is written.
+    let writing = Promise.resolve()
+    for await (const batch of readBatches(readerOf(job.format)(source, from), rules, from)) {
+      await writing
+      signal?.throwIfAborted()
+      error = batch.error
+      writing = writeNext(batch)
+      // It is waited for below, or before the next one.
+      writing.catch(() => {})
+    }
+    await writing
     return error
   }
 
