@@ -114,8 +114,8 @@ export function createJobs({ db, clock }: { db: Db; clock: Clock }) {
     async sweep(batch: number): Promise<number> {
       const { numAffectedRows } = await sql`
         delete from import_job where id in (
-          select id from import_job where updated_at < ${later(clock, -KEPT_SECONDS)}
-            or (state = 'uploading' and updated_at < ${later(clock, -UPLOAD_SECONDS)})
+          select id from import_job where updated_at < ${later(clock, -UPLOAD_SECONDS)}
+            and (state = 'uploading' or updated_at < ${later(clock, -KEPT_SECONDS)})
           order by updated_at limit ${batch} for update skip locked)`.execute(db)
       return Number(numAffectedRows ?? 0)
     },

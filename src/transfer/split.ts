@@ -58,14 +58,26 @@ export async function* splitRows(
     return row
   }
 
-  for await (const chunk of chunks) {
-    let start = 0
-    for (let at = 0; at < chunk.length; at++) {
+  /** Where the row that is being read ends within a chunk; -1 when it doesn't. */
+  function endWithin(chunk: Uint8Array, start: number): number {
+    if (!quotes || tooLong) {
+      const at = chunk.indexOf(NEWLINE, start)
+      if (at >= 0) nextLine++
+      return at
+    }
+    for (let at = start; at < chunk.length; at++) {
       const value = chunk[at]
-      if (value === QUOTE && quotes) quoted = !quoted
+      if (value === QUOTE) quoted = !quoted
       if (value !== NEWLINE) continue
       nextLine++
-      if (quoted && !tooLong && length + at - start <= ROW_BYTES) continue
+      if (!quoted || length + at - start > ROW_BYTES) return at
+    }
+    return -1
+  }
+
+  for await (const chunk of chunks) {
+    let start = 0
+    for (let at = endWithin(chunk, 0); at >= 0; at = endWithin(chunk, start)) {
       take(chunk.subarray(start, at))
       byte += at + 1 - start
       start = at + 1
