@@ -20,6 +20,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
   admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   statistics: ['config', 'db', 'audit'],
+  transfer: ['crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
     'admin',
     'languages',
@@ -49,6 +50,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
     'web',
     'top',
   ],
@@ -66,6 +68,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
     'top',
   ],
 }
@@ -80,6 +83,7 @@ const DOMAIN = new Set([
   'alerts',
   'second-factor',
   'statistics',
+  'transfer',
   'crypto',
   'db',
   'config',
@@ -219,6 +223,9 @@ describe('habits', () => {
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',
+      import_job: 'transfer',
+      import_failure: 'transfer',
+      import_chunk: 'transfer',
     }
     const wrong = Object.entries(owners).flatMap(([table, owner]) => {
       const writes = new RegExp(
