@@ -99,7 +99,15 @@ async function assemble(
   const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
   const importWorker = createImportWorker({ ...rooms, log })
-  const administration = createAdministration({ ...parts, rooms, codes, units, pages, forms })
+  const administration = createAdministration({
+    ...parts,
+    rooms,
+    codes,
+    units,
+    pages,
+    forms,
+    wakeImports: importWorker.wake,
+  })
   const lasting = {
     ...parts,
     rooms,

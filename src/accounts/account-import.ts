@@ -86,6 +86,7 @@ export function createAccountImport({ clock }: { clock: Clock }) {
               when g.email is not null and g.email is distinct from a.email then coalesce(g.email_verified, false)
               else coalesce(g.email_verified, a.email_verified) end,
             name = coalesce(g.name, a.name),
+            version = a.version + 1,
             password_hash = case
               when a.password_hash is null or not starts_with(a.password_hash, ${OWN_HASH})
               then coalesce(g.password_hash, a.password_hash) else a.password_hash end

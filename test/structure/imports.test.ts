@@ -18,7 +18,17 @@ const ALLOWED: Record<string, readonly string[]> = {
   alerts: ['crypto', 'db', 'audit', 'messaging', 'outbound'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
-  admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
+  admin: [
+    'languages',
+    'crypto',
+    'db',
+    'audit',
+    'accounts',
+    'messaging',
+    'second-factor',
+    'oidc',
+    'transfer',
+  ],
   statistics: ['config', 'db', 'audit'],
   transfer: ['crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
@@ -35,6 +45,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
   ],
   top: [
     'admin',
