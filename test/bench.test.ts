@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { benchImport, importReport } from '../bench/import/import.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
@@ -40,4 +41,10 @@ test('the pumping bench has figures of every defence, and in a short attack ours
   expect(documented).toMatchObject({ pumped: 3, refused: 1 })
   for (const { pumped } of Object.values(rest)) expect(pumped).toBeGreaterThanOrEqual(4)
   expect(report([result])).toContain('| Sallyport ')
+})
+
+test('the import bench imports every row, and has figures of it', async () => {
+  const figures = await benchImport(createTestDatabase, 700)
+  expect(figures).toMatchObject({ rows: 700, seconds: expect.any(Number) })
+  expect(importReport(figures)).toMatch(/700 rows .*\n.* rows a second\n.* MB at most/)
 })
