@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { usernameKey } from '../../src/accounts/account.ts'
+import type { Clock } from '../../src/db/clock.ts'
 import type { Db } from '../../src/db/schema.ts'
 import { type ParsedPhone, prefixOf } from '../../src/phone-number.ts'
 import type { Rooms } from '../../src/rooms.ts'
@@ -109,7 +110,7 @@ function plain(name: string): string {
  * year would have them; each by its room would take longer than all the rest of the start.
  * @param like username of somebody whose password they have, too
  */
-export async function fillHouse(db: Db, { vault, fingerprint }: Rooms, like: string) {
+export async function fillHouse(db: Db, clock: Clock, { vault, fingerprint }: Rooms, like: string) {
   const people = crowd()
   const rows = people.map(({ id, username, name, phone, state }, index) => {
     const phoneId = randomBytes(16).toString('base64url')
@@ -131,7 +132,7 @@ export async function fillHouse(db: Db, { vault, fingerprint }: Rooms, like: str
   })
   await sql`
     with person as materialized (
-      select p.*, now() - make_interval(days => days) as since
+      select p.*, ${clock()} - make_interval(days => days) as since
       from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p (id text, username text, key text, name text,
         email text, state text, days int, phone_id text, number text, whole text, prefix text, country text)
       where not exists (select from account a where a.id = p.id or a.username_key = p.key)
@@ -140,12 +141,12 @@ export async function fillHouse(db: Db, { vault, fingerprint }: Rooms, like: str
       insert into account (id, username, username_key, name, email, email_verified, password_hash, disabled_at, created_at)
       select id, username, key, name, email, state <> 'invited',
         case when state <> 'invited' then (select password_hash from account where username_key = ${usernameKey(like)}) end,
-        case when state = 'disabled' then now() - interval '5 days' end, since
+        case when state = 'disabled' then ${clock()} - interval '5 days' end, since
       from person
     ),
     locked as (
       insert into second_factor (account_id, failures, disabled_at)
-      select id, 20, now() - interval '9 hours' from person where state = 'locked'
+      select id, 20, ${clock()} - interval '9 hours' from person where state = 'locked'
     )
     insert into phone (id, account_id, number, number_fingerprint, prefix_fingerprint, country, is_primary, verified_at, created_at)
     select phone_id, id, decode(number, 'hex'), decode(whole, 'hex'), decode(prefix, 'hex'), country, true, since, since

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { Clock } from '../../src/db/clock.ts'
 import { COUNTS } from '../../src/statistics/delivery-figures.ts'
 import { SPANS } from '../../src/statistics/slots.ts'
 import { countTimes, timeGroup } from '../../src/statistics/times.ts'
@@ -7,10 +8,11 @@ import { countTimes, timeGroup } from '../../src/statistics/times.ts'
  * The dashboard's figures of history, all at once. The provider works out five minutes at a time, as they pass:
  * it would be at a month for minutes. Of what the demo makes up it would come to the same.
  */
-export function figuresSince(from: number): RawBuilder<unknown>[] {
+export function figuresSince(clock: Clock, from: number): RawBuilder<unknown>[] {
   return [SPANS.coarse, SPANS.fine].flatMap((span) => {
     const begins = sql`to_timestamp(floor(${from}::float8 / ${SPANS.coarse}::float8) * ${SPANS.coarse}::float8)`
-    const since = span === SPANS.fine ? sql`greatest(${begins}, now() - interval '1 day')` : begins
+    const since =
+      span === SPANS.fine ? sql`greatest(${begins}, ${clock()} - interval '1 day')` : begins
     const slotOf = (at: RawBuilder<unknown>) =>
       sql`to_timestamp(floor(extract(epoch from ${at}) / ${span}::int)::float8 * ${span}::float8)`
     return [delivery(span, since, slotOf), events(span, since, slotOf)]

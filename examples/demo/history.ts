@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Clock } from '../../src/db/clock.ts'
 import type { Db } from '../../src/db/schema.ts'
 import { figuresSince } from './figures.ts'
 import { LATEST_SECONDS, pumping, type Traffic, trafficOf } from './traffic.ts'
@@ -14,8 +15,8 @@ const PUMPED = 'TJ'
  * It is history only: nothing of it is sent, and no limit counts it.
  * @returns how many codes that were
  */
-export async function topUp(db: Db, people: readonly string[]): Promise<number> {
-  const { last, now } = await standing(db)
+export async function topUp(db: Db, clock: Clock, people: readonly string[]): Promise<number> {
+  const { last, now } = await standing(db, clock)
   const from = Math.max(last ?? 0, now - DAYS * DAY)
   const until = now - LATEST_SECONDS
   const today = Math.floor(now / DAY)
@@ -35,14 +36,14 @@ export async function topUp(db: Db, people: readonly string[]): Promise<number> 
     await write(db, pumping(night, PUMPED))
     await raiseAndEnd(db, night + 440)
   }
-  if (codes > 0) await count(db, from)
+  if (codes > 0) await count(db, clock, from)
   return codes
 }
 
 /** When the newest that was made up is from; the demo's own messages go to the outbox. */
-async function standing(db: Db): Promise<{ last: number | undefined; now: number }> {
+async function standing(db: Db, clock: Clock): Promise<{ last: number | undefined; now: number }> {
   const { rows } = await sql<{ last: number | null; now: number }>`
-    select extract(epoch from max(created_at))::float8 as last, extract(epoch from now())::float8 as now
+    select extract(epoch from max(created_at))::float8 as last, extract(epoch from ${clock()})::float8 as now
     from message where gateway <> 'outbox'`.execute(db)
   const [row] = rows
   if (!row) throw new Error('an aggregate has a row')
@@ -83,7 +84,7 @@ async function raiseAndEnd(db: Db, at: number): Promise<void> {
 }
 
 /** Figures of what is new, so that the provider needn't work them out. */
-async function count(db: Db, from: number): Promise<void> {
-  for (const figures of figuresSince(from)) await figures.execute(db)
-  await sql`update roll_up set seen_until = greatest(seen_until, now())`.execute(db)
+async function count(db: Db, clock: Clock, from: number): Promise<void> {
+  for (const figures of figuresSince(clock, from)) await figures.execute(db)
+  await sql`update roll_up set seen_until = greatest(seen_until, ${clock()})`.execute(db)
 }

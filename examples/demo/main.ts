@@ -89,9 +89,9 @@ async function demo(): Promise<void> {
 
   if (process.argv.includes('--once')) return stop(0)
   const adminSecret = await registerStaff(rooms, sample.password)
-  await fillHouse(database.db, rooms, sample.username)
+  await fillHouse(database.db, databaseClock, rooms, sample.username)
   const began = performance.now()
-  const messages = await topUp(database.db, regulars())
+  const messages = await topUp(database.db, databaseClock, regulars())
   const took = ((performance.now() - began) / 1000).toFixed(1)
   print.note(`Made up ${messages} messages of the last 30 days for the console (${took} s).`)
   running.history = goOn(database.db)
@@ -103,7 +103,7 @@ function goOn(db: Db) {
   let work: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
     // Traffic that isn't there is no reason to end the demo; the next time makes up for it.
-    work = work.then(() => topUp(db, regulars())).catch(() => {})
+    work = work.then(() => topUp(db, databaseClock, regulars())).catch(() => {})
   }, TOP_UP_MS)
   return {
     async stop() {

@@ -55,13 +55,12 @@ export function printTour({ sample, adminSecret, app, issuer, dataDir, print }: 
   )
   print.stop('API', `${issuer}/api/admin/v1/openapi.json describes it. To ask it something:`)
   print.gap()
-  print.note(`TOKEN=$(curl -s ${issuer}/token -d grant_type=client_credentials \\`)
+  print.note(`TOKEN=$(curl -s ${issuer}/token \\`)
   print.note(`  -u ${ADMIN_CLIENT_ID}:${adminSecret} \\`)
-  print.note(`  -d scope=admin:read | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`)
+  print.note('  -d grant_type=client_credentials -d scope=admin:read \\')
+  print.note(`  | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`)
   print.note(`curl -s -H "Authorization: Bearer $TOKEN" \\`)
   print.note(`  "${issuer}/api/admin/v1/accounts?limit=3"`)
   print.gap()
-  print.note(
-    `Each start makes ${username}, ${newcomer} and the three at the console anew. Ctrl+C stops it.`,
-  )
+  print.note(`Each start makes ${username}, ${newcomer} and those three anew. Ctrl+C stops it.`)
 }

@@ -35,7 +35,7 @@ export const LATEST_SECONDS = 240
 const PER_DAY = 230
 /** How busy each hour is beside the others (UTC). */
 const HOURS = [
-  1, 1, 1, 1, 2, 5, 13, 25, 30, 28, 25, 22, 21, 26, 27, 24, 20, 16, 14, 13, 11, 8, 4, 2,
+  3, 3, 3, 3, 3, 6, 13, 25, 30, 28, 25, 22, 21, 26, 27, 24, 20, 16, 14, 13, 11, 8, 5, 3,
 ]
 const BUSY = HOURS.reduce((sum, hour) => sum + hour, 0)
 
