@@ -7,6 +7,7 @@ import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -33,6 +34,8 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   units: UnitsOfWork
   pages: Pages
   forms: PageForms
+  /** has a started import worked off */
+  wakeImports: () => void
 }
 
 /** The admin's side, put together: its operations, and the API and the console over them. */
@@ -56,7 +59,8 @@ export function createAdministration(deps: Dependencies) {
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
-  const operations = { people, factors, verification, cursors }
+  const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
+  const operations = { people, factors, verification, transfers, cursors }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,

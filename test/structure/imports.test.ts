@@ -18,8 +18,19 @@ const ALLOWED: Record<string, readonly string[]> = {
   alerts: ['crypto', 'db', 'audit', 'messaging', 'outbound'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
-  admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
+  admin: [
+    'languages',
+    'crypto',
+    'db',
+    'audit',
+    'accounts',
+    'messaging',
+    'second-factor',
+    'oidc',
+    'transfer',
+  ],
   statistics: ['config', 'db', 'audit'],
+  transfer: ['crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
   web: [
     'admin',
     'languages',
@@ -34,6 +45,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
   ],
   top: [
     'admin',
@@ -49,6 +61,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
     'web',
     'top',
   ],
@@ -66,6 +79,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'second-factor',
     'oidc',
     'statistics',
+    'transfer',
     'top',
   ],
 }
@@ -80,6 +94,7 @@ const DOMAIN = new Set([
   'alerts',
   'second-factor',
   'statistics',
+  'transfer',
   'crypto',
   'db',
   'config',
@@ -219,6 +234,9 @@ describe('habits', () => {
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',
+      import_job: 'transfer',
+      import_failure: 'transfer',
+      import_chunk: 'transfer',
     }
     const wrong = Object.entries(owners).flatMap(([table, owner]) => {
       const writes = new RegExp(

@@ -5,6 +5,7 @@ import type { ConsoleSessions } from '../../admin/console-sessions.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
+import type { Transfers } from '../../admin/transfers.ts'
 import type { Audit } from '../../audit/audit.ts'
 import type { Language } from '../../languages/language.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
@@ -17,6 +18,7 @@ import { createConfirming } from './confirming.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './console-app.ts'
 import { createConsoleDoor } from './console-door.ts'
 import { createConsolePages } from './console-pages.ts'
+import { addImports } from './import-pages.ts'
 import { addPeople } from './people-pages.ts'
 import { addPersonActions } from './person-actions.ts'
 import { addPersonPage } from './person-page.ts'
@@ -37,6 +39,7 @@ interface Dependencies {
   people: People
   factors: Factors
   verification: PhoneVerification
+  transfers: Transfers
 }
 
 /** Everything under `/admin`. */
@@ -57,6 +60,8 @@ export function createConsoleSection(given: Dependencies) {
       router.get(`${CONSOLE_URL}/sign-out`, door.leave)
       addBootstrap(router, deps)
       addPeople(router, deps)
+      // Before the people, whose ids stand in the same place.
+      addImports(router, deps)
       addPersonActions(router, deps)
       addPhoneActions(router, deps)
       addSessionActions(router, deps)
