@@ -16,7 +16,17 @@ const ALLOWED: Record<string, readonly string[]> = {
   messaging: ['languages', 'crypto', 'db', 'audit'],
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
-  admin: ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging', 'second-factor', 'oidc'],
+  admin: [
+    'config',
+    'languages',
+    'crypto',
+    'db',
+    'audit',
+    'accounts',
+    'messaging',
+    'second-factor',
+    'oidc',
+  ],
   web: [
     'admin',
     'languages',
