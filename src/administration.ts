@@ -1,12 +1,15 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
+import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createSettings } from './admin/settings.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -56,7 +59,9 @@ export function createAdministration(deps: Dependencies) {
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ db, clock, accounts })
   const cursors = createCursors(secrets.cookieKeys)
-  const operations = { people, factors, verification, cursors }
+  const apps = createApps(rooms)
+  const keys = createKeys(rooms)
+  const operations = { people, factors, verification, cursors, apps, keys }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -64,6 +69,7 @@ export function createAdministration(deps: Dependencies) {
     issuer: config.issuer,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
+    settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
   })

@@ -142,10 +142,10 @@ function settingOf(config: Config, name: string, reader: Readers[string] = null)
   const value = reader ? textOf(reader(config)) : null
   return {
     name,
-    meaning,
+    meaning: plain(meaning),
     given: config.given.includes(name),
     value,
-    otherwise: otherwise ?? defaultOf(name) ?? null,
+    otherwise: plain(otherwise ?? defaultOf(name) ?? '') || null,
   }
 }
 
@@ -154,6 +154,9 @@ function textOf(value: Shown): string | null {
   if (typeof value === 'object') return [...value].join(', ') || null
   return String(value)
 }
+
+/** The documentation marks code with backticks. */
+const plain = (text: string): string => text.replaceAll('`', '')
 
 const unread = (names: readonly string[]): Readers =>
   Object.fromEntries(names.map((name) => [name, null]))
