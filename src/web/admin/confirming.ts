@@ -176,7 +176,7 @@ function readFields(ctx: Context, fields: readonly FormField[]): Record<string, 
     .filter(({ kind }) => kind === 'ticks')
     .map(({ name, options = [] }): [string, string] => [
       name,
-      options.flatMap(({ value }) => (given[`${name}.${value}`] === 'yes' ? value : [])).join(' '),
+      options.flatMap(({ value }) => (given[`${name}-${value}`] === 'yes' ? value : [])).join(' '),
     ])
   const others = fields.filter(({ kind }) => kind !== 'ticks').flatMap(({ name }) => read(name))
   return Object.fromEntries([...others, ...ticks, ...read('reason')])
@@ -184,7 +184,7 @@ function readFields(ctx: Context, fields: readonly FormField[]): Record<string, 
 
 /** The names that a field has in the form: each of several ticks has its own. */
 function inputsOf({ name, kind, options = [] }: FormField): string[] {
-  return kind === 'ticks' ? options.map(({ value }) => `${name}.${value}`) : [name]
+  return kind === 'ticks' ? options.map(({ value }) => `${name}-${value}`) : [name]
 }
 
 function reasonFault(reason: string, asked: Action<object>['reason']): string | null {
