@@ -16,6 +16,8 @@ export interface Setting {
 
 export interface SettingGroup {
   title: string
+  /** whether it is of little interest here */
+  folded: boolean
   settings: readonly Setting[]
 }
 
@@ -124,14 +126,26 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
 export function settingsOf(config: Config): SettingGroup[] {
   const listed = new Set(GROUPS.flatMap(({ readers }) => Object.keys(readers)))
   const rest = [...documentation.keys()].filter((name) => !listed.has(name))
+  const gateways = Map.groupBy(rest, gatewayOf)
+  const others = gateways.get(undefined) ?? []
+  gateways.delete(undefined)
+  const isUsed = (names: readonly string[]) => names.some((name) => config.given.includes(name))
+  const used = [...gateways].filter(([, names]) => isUsed(names))
+  const unused = [...gateways].filter(([, names]) => !isUsed(names))
   const groups = [
     ...GROUPS,
-    { title: 'Gateways', readers: unread(rest.filter(isOfGateway)) },
-    { title: 'Others', readers: unread(rest.filter((name) => !isOfGateway(name))) },
+    ...used.map(([gateway, names]) => ({ title: `Gateway ${gateway}`, readers: unread(names) })),
+    { title: 'Others', readers: unread(others) },
+    {
+      title: 'Gateways that aren’t set up',
+      readers: unread(unused.flatMap(([, names]) => names)),
+      folded: true,
+    },
   ]
   return groups
-    .map(({ title, readers }) => ({
+    .map(({ title, readers, ...group }) => ({
       title,
+      folded: 'folded' in group,
       settings: Object.entries(readers).map(([name, reader]) => settingOf(config, name, reader)),
     }))
     .filter(({ settings }) => settings.length > 0)
@@ -155,13 +169,16 @@ function textOf(value: Shown): string | null {
   return String(value)
 }
 
-/** The documentation marks code with backticks. */
-const plain = (text: string): string => text.replaceAll('`', '')
+/** Without the marks of the documentation, code and links. */
+function plain(text: string): string {
+  return text.replace(/\[([^\]]+)\]\([^)]+\)/g, '$1').replaceAll('`', '')
+}
 
 const unread = (names: readonly string[]): Readers =>
   Object.fromEntries(names.map((name) => [name, null]))
 
 /** `TWILIO_…` belongs to the gateway twilio, `HTTP_SMS_…` to http. */
-function isOfGateway(name: string): boolean {
-  return isGatewayName(name.split('_', 1).join('').toLowerCase())
+function gatewayOf(name: string): string | undefined {
+  const gateway = name.split('_', 1).join('').toLowerCase()
+  return isGatewayName(gateway) ? gateway : undefined
 }

@@ -3,7 +3,7 @@ import type { Keys } from '../../admin/keys.ts'
 import { type Route, route } from './route.ts'
 import { reason, time } from './schemas.ts'
 
-const tag = 'signing keys'
+const tag = 'keys'
 
 const signingKey = z
   .object({
