@@ -10,6 +10,7 @@ import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
 import { createSettings } from './admin/settings.ts'
+import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -36,6 +37,8 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   units: UnitsOfWork
   pages: Pages
   forms: PageForms
+  /** has a started import worked off */
+  wakeImports: () => void
 }
 
 /** The admin's side, put together: its operations, and the API and the console over them. */
@@ -57,16 +60,18 @@ export function createAdministration(deps: Dependencies) {
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
-  const bootstrap = createBootstrap({ db, clock, accounts })
+  const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
   const apps = createApps(rooms)
   const keys = createKeys(rooms)
-  const operations = { people, factors, verification, cursors, apps, keys }
+  const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
+  const operations = { people, factors, verification, transfers, cursors, apps, keys }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
     ...operations,
     issuer: config.issuer,
+    selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
     settings: createSettings({ db, config }),
@@ -81,6 +86,6 @@ export function createAdministration(deps: Dependencies) {
       console(provider),
     ],
     bootstrap,
-    swept: [idempotency, consoleSessions],
+    swept: { idempotency, consoleSessions },
   }
 }

@@ -3,8 +3,11 @@ import { contactOf } from './accounts/contact.ts'
 import { createLinkMails } from './accounts/link-mails.ts'
 import { createLinks } from './accounts/links.ts'
 import { createPasswordQuality } from './accounts/password-quality.ts'
-import { createPasswords } from './accounts/passwords.ts'
+import { COST, createPasswords } from './accounts/passwords.ts'
+import { createSignerKeys } from './accounts/signer-keys.ts'
 import { createThrottle } from './accounts/throttle.ts'
+import { createAlerts } from './alerts/alerts.ts'
+import { createWebhooks } from './alerts/webhooks.ts'
 import { createAudit } from './audit/audit.ts'
 import type { OnChange } from './audit/change.ts'
 import { createChanges } from './changes.ts'
@@ -20,6 +23,7 @@ import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
 import { createSessions } from './oidc/sessions.ts'
+import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
 import { createBypassCodes } from './second-factor/bypass-codes.ts'
@@ -29,6 +33,11 @@ import { createPhones } from './second-factor/phones.ts'
 import { createSendStates } from './second-factor/send-states.ts'
 import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
+import { createMessageList } from './statistics/message-list.ts'
+import { createStatistics } from './statistics/statistics.ts'
+import { createAccountExport } from './transfer/account-export.ts'
+import { createImports } from './transfer/imports.ts'
+import { createPersonExport } from './transfer/person-export.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -37,10 +46,13 @@ export type Rooms = Awaited<ReturnType<typeof createRooms>>
  * @throws Error with a sentence for the operator when ENCRYPTION_KEYS doesn't fit the database
  */
 export async function createRooms(db: Db, clock: Clock, config: Config, secrets: CompleteSecrets) {
-  const vault = createVault(secrets.encryptionKeys)
+  const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
+  const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
+  const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed)
   const fingerprint = createFingerprints(await openPepper(db, vault))
   const throttle = createThrottle({ db, clock })
   const links = createLinks({ db, clock })
+  const signerKeys = createSignerKeys({ db, vault })
   const audit = createAudit({ db, clock, retentionDays: config.auditRetentionDays })
   const sessions = createSessions({ db, vault, clock })
   const phones = createPhones({ db, clock, vault, fingerprint, sharing: config.phoneSharing })
@@ -78,7 +90,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const accounts = createAccounts({
     db,
     clock,
-    passwords: createPasswords(),
+    passwords: createPasswords(COST, signerKeys.find),
     quality: createPasswordQuality({ brand: config.brand.name }),
     throttle,
     fingerprint,
@@ -86,7 +98,27 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     onChange,
   })
 
+  const authenticators = createAuthenticators({
+    db,
+    clock,
+    vault,
+    onChange,
+    holdOffSeconds: config.holdOffSeconds,
+    brand: config.brand.name,
+  })
+  const phoneChanges = createPhoneChanges({
+    db,
+    clock,
+    phones,
+    onChange,
+    holdOffSeconds: config.holdOffSeconds,
+  })
+  const consents = createConsents({ db, vault, clock })
+
   return {
+    alerts,
+    outbound,
+    webhooks: createWebhooks({ db, clock, vault, outbound }),
     vault,
     fingerprint,
     throttle,
@@ -110,25 +142,37 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       fingerprint,
       mailLink: canMail ? notices.queueLink : undefined,
     }),
-    authenticators: createAuthenticators({
+    authenticators,
+    phoneChanges,
+    consents,
+    sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
+    statistics: createStatistics({ db, clock, prices: config.prices }),
+    messageList: createMessageList({ db, prices: config.prices }),
+    locks: createLocks({ db, clock, ...accounts }),
+    clients: createClients({ db, clock, vault, production: config.production }),
+    signingKeys: createSigningKeys({ db, vault, clock }),
+    imports: createImports({
       db,
       clock,
       vault,
-      onChange,
-      holdOffSeconds: config.holdOffSeconds,
-      brand: config.brand.name,
+      fingerprint,
+      signerKeys,
+      phoneChanges,
+      sharing: config.phoneSharing,
+      allowedCountries: config.sms.allowedCountries,
+      defaultCountry: config.defaultCountry,
     }),
-    phoneChanges: createPhoneChanges({
+    exportAccounts: createAccountExport({ db, phones }),
+    exportPerson: createPersonExport({
       db,
-      clock,
+      accounts,
       phones,
-      onChange,
-      holdOffSeconds: config.holdOffSeconds,
+      authenticators,
+      backupCodes,
+      trustedDevices,
+      sessions,
+      consents,
+      eventsOf: audit.about,
     }),
-    sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
-    locks: createLocks({ db, clock, ...accounts }),
-    clients: createClients({ db, clock, vault, production: config.production }),
-    consents: createConsents({ db, vault, clock }),
-    signingKeys: createSigningKeys({ db, vault, clock }),
   }
 }

@@ -47,6 +47,24 @@ export function createAudit({
         .execute()
     },
 
+    /** An account's events, oldest first, read page by page. */
+    async *about(accountId: string): AsyncGenerator<RecordedEvent> {
+      for (let after = '0'; ; ) {
+        const rows = await db
+          .selectFrom('audit_event')
+          .selectAll()
+          .where('account_id', '=', accountId)
+          .where('id', '>', after)
+          .orderBy('id')
+          .limit(PAGE)
+          .execute()
+        yield* rows
+        const last = rows.at(-1)
+        if (!last || rows.length < PAGE) return
+        after = last.id
+      }
+    },
+
     /** All events since a time, oldest first, read page by page. */
     async *export(since: Date | undefined): AsyncGenerator<RecordedEvent> {
       // As text: a Date would cut a time to milliseconds, and events between two pages would be lost.

@@ -1,15 +1,19 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
+import { addAlertCommands } from './alerts.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addBypassCodeCommands } from './bypass-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
+import { addExportCommands } from './export.ts'
 import { addGatewayCommands } from './gateway.ts'
+import { addImport } from './import.ts'
 import { addKeyCommands } from './keys.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
+import { addWebhookCommands } from './webhook.ts'
 
 /** The whole command line; wrong usage and `--help` end in a `CommanderError` instead of the process. */
 export function createProgram(): Command {
@@ -33,8 +37,12 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addBypassCodeCommands(program)
   addClientCommands(program)
   addKeyCommands(program)
+  addImport(program)
+  addExportCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
+  addAlertCommands(program)
+  addWebhookCommands(program)
   addGatewayCommands(program)
   addMigrate(program)
   addDoctor(program)

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { deriveKey } from './keys.ts'
 
 export type Vault = ReturnType<typeof createVault>
@@ -27,22 +34,32 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES
  * place are authenticated. Each column has a key of its own, derived from the master key.
  *
  * @param masterKeys 32 bytes each; the first seals, all open
+ * @param onFailure told the column of each value that doesn't open, before the error is thrown
  */
-export function createVault(masterKeys: readonly Buffer[]) {
+export function createVault(
+  masterKeys: readonly Buffer[],
+  onFailure: (column: string) => void = () => {},
+) {
   const ring = masterKeys.map((master) => ({
     id: keyId(master),
     master,
-    derived: new Map<string, Buffer>(),
+    derived: new Map<string, KeyObject>(),
   }))
   const [current] = ring
   if (!current) throw new TypeError('a vault needs a key')
 
-  function columnKey(entry: (typeof ring)[number], column: string): Buffer {
+  function columnKey(entry: (typeof ring)[number], column: string): KeyObject {
     const known = entry.derived.get(column)
     if (known) return known
-    const key = deriveKey(entry.master, `seal/${column}`)
+    // Made ready once: from bytes, each use would cost three times as much.
+    const key = createSecretKey(deriveKey(entry.master, `seal/${column}`))
     entry.derived.set(column, key)
     return key
+  }
+
+  function failure({ column }: Place, why: string, cause?: unknown): VaultError {
+    onFailure(column)
+    return new VaultError(`${column}: ${why}`, { cause })
   }
 
   return {
@@ -58,12 +75,11 @@ export function createVault(masterKeys: readonly Buffer[]) {
     /** @throws VaultError when no key fits, or the value was changed or moved */
     open(sealed: Buffer, place: Place): Buffer {
       if (sealed.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || sealed[0] !== FORMAT) {
-        throw new VaultError(`${place.column}: not a sealed value`)
+        throw failure(place, 'not a sealed value')
       }
       const header = sealed.subarray(0, HEADER_BYTES)
       const entry = ring.find(({ id }) => id.equals(header.subarray(1)))
-      if (!entry)
-        throw new VaultError(`${place.column}: sealed with a key that is not among ENCRYPTION_KEYS`)
+      if (!entry) throw failure(place, 'sealed with a key that is not among ENCRYPTION_KEYS')
       const nonce = sealed.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES)
       const decipher = createDecipheriv('aes-256-gcm', columnKey(entry, place.column), nonce)
       decipher.setAAD(boundTo(header, place))
@@ -74,7 +90,7 @@ export function createVault(masterKeys: readonly Buffer[]) {
           decipher.final(),
         ])
       } catch (cause) {
-        throw new VaultError(`${place.column}: changed or moved since it was sealed`, { cause })
+        throw failure(place, 'changed or moved since it was sealed', cause)
       }
     },
   }

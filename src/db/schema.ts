@@ -5,6 +5,7 @@ import type {
   ConsoleSessionTable,
   IdempotencyKeyTable,
 } from './tables/admin.ts'
+import type { AlertDeliveryTable, AlertTable, WebhookTable } from './tables/alerts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
   GatewayReportTable,
@@ -23,7 +24,9 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { DeliveryStatTable, EventStatTable, RollUpTable } from './tables/statistics.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
+import type { ImportChunkTable, ImportFailureTable, ImportJobTable } from './tables/transfer.ts'
 
 export type Db = Kysely<Database>
 
@@ -73,10 +76,26 @@ export interface Database {
   bootstrap_link: BootstrapLinkTable
   /** admin */
   idempotency_key: IdempotencyKeyTable
+  /** statistics */
+  delivery_stat: DeliveryStatTable
+  /** statistics */
+  event_stat: EventStatTable
+  /** statistics */
+  roll_up: RollUpTable
+  /** alerts */
+  alert: AlertTable
+  /** alerts */
+  webhook: WebhookTable
+  /** alerts */
+  alert_delivery: AlertDeliveryTable
   /** oidc */
   client: ClientTable
   /** oidc */
   oidc_record: OidcRecordTable
   /** oidc */
   signing_key: SigningKeyTable
+  /** transfer */
+  import_job: ImportJobTable
+  import_failure: ImportFailureTable
+  import_chunk: ImportChunkTable
 }

@@ -8,7 +8,7 @@ import { appChangesOf, appFields, newAppFields, newAppOf } from './app-form.ts'
 import { snippetsFor } from './app-snippets.ts'
 import { APPS_URL } from './apps-pages.ts'
 import type { Confirming } from './confirming.ts'
-import type { Who } from './console-door.ts'
+import type { Who } from './who.ts'
 
 interface Dependencies {
   issuer: string

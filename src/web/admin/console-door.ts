@@ -13,17 +13,9 @@ import type { PageForms } from '../page-forms.ts'
 import type { RelyingParty } from '../relying-party.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsolePages } from './console-pages.ts'
+import type { Who } from './who.ts'
 
 export type ConsoleDoor = ReturnType<typeof createConsoleDoor>
-
-/** Who is at a page of the console. */
-export interface Who {
-  account: Account
-  actor: Actor
-  /** whether their second factor is fresh enough for what can't be undone */
-  fresh: boolean
-  formToken: string
-}
 
 type Handler = (ctx: Context, who: Who) => Promise<void> | void
 
@@ -115,6 +107,28 @@ export function createConsoleDoor(deps: Dependencies) {
         await act(ctx, who)
       })
     },
+
+    /**
+     * What a form with a file does. It reads the form itself, and must check its token once it has.
+     */
+    upload:
+      (
+        permission: Permission,
+        act: (
+          ctx: Context,
+          who: Who,
+          assertToken: (fields: Record<string, unknown>) => void,
+        ) => Promise<void>,
+      ) =>
+      async (ctx: Context) => {
+        const who = await visitOf(ctx)
+        if (who === 'no-role') return tellNoRole(ctx)
+        if (who === 'nobody') return tellSignedOut(ctx)
+        assertMay(who.actor, permission)
+        await act(ctx, who, ({ form_token: given }) =>
+          forms.assertToken(ctx, pageOf(tokenOf(ctx)), given),
+        )
+      },
 
     /** Has somebody show their second factor again, and come back here. @returns whether it is fresh already */
     isFresh(ctx: Context, { account, fresh }: Who): boolean {

@@ -8,6 +8,7 @@ import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
 import type { Settings } from '../../admin/settings.ts'
+import type { Transfers } from '../../admin/transfers.ts'
 import type { Audit } from '../../audit/audit.ts'
 import type { Language } from '../../languages/language.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
@@ -22,6 +23,7 @@ import { createConfirming } from './confirming.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './console-app.ts'
 import { createConsoleDoor } from './console-door.ts'
 import { createConsolePages } from './console-pages.ts'
+import { addImports } from './import-pages.ts'
 import { addKeys } from './keys-pages.ts'
 import { addPeople } from './people-pages.ts'
 import { addPersonActions } from './person-actions.ts'
@@ -32,6 +34,7 @@ import { addSettings } from './settings-page.ts'
 
 interface Dependencies {
   issuer: string
+  selfEnrolment: boolean
   english: Language
   pages: Pages
   forms: PageForms
@@ -46,6 +49,7 @@ interface Dependencies {
   apps: Apps
   keys: Keys
   settings: Settings
+  transfers: Transfers
 }
 
 /** Everything under `/admin`. */
@@ -66,6 +70,8 @@ export function createConsoleSection(given: Dependencies) {
       router.get(`${CONSOLE_URL}/sign-out`, door.leave)
       addBootstrap(router, deps)
       addPeople(router, deps)
+      // Before the people, whose ids stand in the same place.
+      addImports(router, deps)
       addPersonActions(router, deps)
       addPhoneActions(router, deps)
       addSessionActions(router, deps)
