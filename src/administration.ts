@@ -7,6 +7,8 @@ import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createReceivers } from './admin/receivers.ts'
+import { createTraffic } from './admin/traffic.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -56,7 +58,9 @@ export function createAdministration(deps: Dependencies) {
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
-  const operations = { people, factors, verification, cursors }
+  const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
+  const receivers = createReceivers(rooms.webhooks)
+  const operations = { people, factors, verification, cursors, traffic, receivers }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
