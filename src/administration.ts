@@ -15,6 +15,7 @@ import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import { ENGLISH } from './languages/language.ts'
 import type { Languages } from './languages/languages.ts'
+import { namesOf } from './messaging/orders.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { createConsoleSection } from './web/admin/section.ts'
@@ -71,6 +72,12 @@ export function createAdministration(deps: Dependencies) {
     audit: rooms.audit,
     sessions: consoleSessions,
     bootstrap,
+    gateways: namesOf({
+      texts: config.sms.gateways,
+      routes: config.sms.routes,
+      calls: config.sms.voiceGateways,
+    }),
+    currency: config.prices.currency,
   })
 
   return {

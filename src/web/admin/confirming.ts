@@ -76,7 +76,7 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
       ctx: Context,
       who: Who,
       about: About,
-      { error = null, status = 200, given = {}, reason = '' }: Shown = {},
+      { error = null, status = 200, given, reason = '' }: Shown = {},
     ): void {
       const fields = action.fields?.(about) ?? []
       pages.show(
@@ -90,7 +90,7 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
           danger: action.danger ?? false,
           reasonAsked: action.reason,
           reason,
-          fields: fields.map((one) => ({ ...one, value: given[one.name] ?? one.value ?? '' })),
+          fields: fields.map((one) => ({ ...one, value: valueIn(one, given) })),
           actionUrl: ctx.path,
           backUrl: action.back(about),
           error,
@@ -145,6 +145,12 @@ interface Shown {
   status?: number
   given?: Readonly<Record<string, string>>
   reason?: string
+}
+
+/** As it was sent, or else as it is at first. */
+function valueIn({ name, kind, value = '' }: FormField, given: Shown['given']): string {
+  if (!given) return value
+  return given[name] ?? (kind === 'tick' ? '' : value)
 }
 
 /** The fields of a form, and no others; boxes that aren't ticked and fields that aren't asked for don't come at all. */

@@ -5,6 +5,8 @@ import type { ConsoleSessions } from '../../admin/console-sessions.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
+import type { Receivers } from '../../admin/receivers.ts'
+import type { Traffic } from '../../admin/traffic.ts'
 import type { Audit } from '../../audit/audit.ts'
 import type { Language } from '../../languages/language.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
@@ -12,16 +14,21 @@ import type { Cursors } from '../api/cursors.ts'
 import type { PageForms } from '../page-forms.ts'
 import type { Pages } from '../pages.ts'
 import { callbackOf, createRelyingParty, leftOf } from '../relying-party.ts'
+import { addAlerts } from './alerts-page.ts'
 import { addBootstrap } from './bootstrap-pages.ts'
 import { createConfirming } from './confirming.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './console-app.ts'
 import { createConsoleDoor } from './console-door.ts'
 import { createConsolePages } from './console-pages.ts'
+import { addLimits } from './limits-pages.ts'
+import { addMessages } from './messages-page.ts'
+import { addOverview } from './overview-page.ts'
 import { addPeople } from './people-pages.ts'
 import { addPersonActions } from './person-actions.ts'
 import { addPersonPage } from './person-page.ts'
 import { addPhoneActions } from './phone-actions.ts'
 import { addSessionActions } from './session-actions.ts'
+import { addWebhooks } from './webhook-pages.ts'
 
 interface Dependencies {
   issuer: string
@@ -37,6 +44,10 @@ interface Dependencies {
   people: People
   factors: Factors
   verification: PhoneVerification
+  traffic: Traffic
+  receivers: Receivers
+  gateways: readonly string[]
+  currency: string
 }
 
 /** Everything under `/admin`. */
@@ -61,12 +72,10 @@ export function createConsoleSection(given: Dependencies) {
       addPhoneActions(router, deps)
       addSessionActions(router, deps)
       addPersonPage(router, deps)
-      router.get(
-        CONSOLE_URL,
-        door.page('dashboard.read', (ctx) => {
-          ctx.status = 303
-          ctx.redirect(`${CONSOLE_URL}/people`)
-        }),
-      )
+      addOverview(router, deps)
+      addMessages(router, deps)
+      addLimits(router, deps)
+      addAlerts(router, deps)
+      addWebhooks(router, deps)
     }
 }
