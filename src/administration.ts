@@ -9,7 +9,9 @@ import { createIdempotency } from './admin/idempotency.ts'
 import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createReceivers } from './admin/receivers.ts'
 import { createSettings } from './admin/settings.ts'
+import { createTraffic } from './admin/traffic.ts'
 import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
@@ -17,6 +19,7 @@ import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import { ENGLISH } from './languages/language.ts'
 import type { Languages } from './languages/languages.ts'
+import { namesOf } from './messaging/orders.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { createConsoleSection } from './web/admin/section.ts'
@@ -64,8 +67,11 @@ export function createAdministration(deps: Dependencies) {
   const cursors = createCursors(secrets.cookieKeys)
   const apps = createApps(rooms)
   const keys = createKeys(rooms)
+  const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
+  const receivers = createReceivers(rooms.webhooks)
   const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
-  const operations = { people, factors, verification, transfers, cursors, apps, keys }
+  const told = { traffic, receivers, transfers, apps, keys }
+  const operations = { people, factors, verification, cursors, ...told }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -77,6 +83,12 @@ export function createAdministration(deps: Dependencies) {
     settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
+    gateways: namesOf({
+      texts: config.sms.gateways,
+      routes: config.sms.routes,
+      calls: config.sms.voiceGateways,
+    }),
+    currency: config.prices.currency,
   })
 
   return {

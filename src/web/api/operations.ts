@@ -3,6 +3,8 @@ import type { Factors } from '../../admin/factors.ts'
 import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
+import type { Receivers } from '../../admin/receivers.ts'
+import type { Traffic } from '../../admin/traffic.ts'
 import { clientRoutes } from './client-routes.ts'
 import type { Cursors } from './cursors.ts'
 import { factorRoutes } from './factor-routes.ts'
@@ -10,6 +12,8 @@ import { keyRoutes } from './key-routes.ts'
 import { peopleRoutes } from './people-routes.ts'
 import type { Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
+import { trafficRoutes } from './traffic-routes.ts'
+import { webhookRoutes } from './webhook-routes.ts'
 
 /** What the operations are carried out by. */
 export interface Operations {
@@ -19,6 +23,8 @@ export interface Operations {
   verification: PhoneVerification
   apps: Apps
   keys: Keys
+  traffic: Traffic
+  receivers: Receivers
 }
 
 /** Every operation of the API, in the order its document has them. */
@@ -30,5 +36,7 @@ export function operations(deps: Operations): Route[] {
     ...sessionRoutes(factors),
     ...clientRoutes(deps.apps, cursors),
     ...keyRoutes(deps.keys),
+    ...trafficRoutes(deps.traffic, cursors),
+    ...webhookRoutes(deps.receivers),
   ]
 }
