@@ -19,6 +19,8 @@ const ROOT = join(import.meta.dirname, '..')
 const IMAGES = join(import.meta.dirname, 'images')
 const LARGEST_BYTES = { code: 150_000, console: 400_000 }
 
+const outbox = z.array(z.object({ to: z.string(), text: z.string() }))
+
 const browser = await launchChromium()
 try {
   mkdirSync(IMAGES, { recursive: true })
@@ -131,8 +133,6 @@ async function takeConsole(browser: Browser): Promise<void> {
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
-
-const outbox = z.array(z.object({ to: z.string(), text: z.string() }))
 
 /** Signs in as the demo's admin, with the code from the simulated phone. */
 async function signIn(tab: Page, url: string, password: string): Promise<void> {
