@@ -1,12 +1,15 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
+import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createSettings } from './admin/settings.ts'
 import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
@@ -59,8 +62,10 @@ export function createAdministration(deps: Dependencies) {
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
+  const apps = createApps(rooms)
+  const keys = createKeys(rooms)
   const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
-  const operations = { people, factors, verification, transfers, cursors }
+  const operations = { people, factors, verification, transfers, cursors, apps, keys }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -69,6 +74,7 @@ export function createAdministration(deps: Dependencies) {
     selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
+    settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
   })

@@ -1,10 +1,10 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Clock } from '../../src/db/clock.ts'
 import type { Db } from '../../src/db/schema.ts'
-import { deliveryFigures, deliveryFiguresOfHour } from '../../src/statistics/delivery-figures.ts'
-import { eventFigures, eventFiguresOfHour } from '../../src/statistics/event-figures.ts'
+import { deliveryFigures, deliverySums } from '../../src/statistics/delivery-figures.ts'
+import { eventFigures, eventSums } from '../../src/statistics/event-figures.ts'
 import { createMessageList, type MessageFilters } from '../../src/statistics/message-list.ts'
-import { SPANS } from '../../src/statistics/slots.ts'
+import { SPANS, SUMS } from '../../src/statistics/slots.ts'
 import { createStatistics } from '../../src/statistics/statistics.ts'
 import { fill, NOW, type Size } from './fill.ts'
 
@@ -24,6 +24,7 @@ export interface DashboardFigures extends Size {
 
 const RUNS = 7
 const PAGE = 50
+const SWEPT = 20_000
 
 const clock: Clock = () => sql<Date>`${NOW}::timestamptz`
 const prices = {
@@ -53,28 +54,33 @@ export async function dashboard(
   }
 }
 
-/** As an instance does that was off for all the time. */
+/** As after the upgrade, but each slot once; then what is too old goes, as it does in time. */
 async function countAll(db: Db, days: number): Promise<DashboardFigures['allAnew']> {
   const last = Math.floor(Date.parse(NOW) / 1000 / SPANS.fine)
-  const each = SPANS.coarse / SPANS.fine
   const began = performance.now()
   let statements = 0
   let longestMs = 0
+  const run = async (figure: RawBuilder<unknown>) => {
+    const from = performance.now()
+    await figure.execute(db)
+    longestMs = Math.max(longestMs, performance.now() - from)
+    statements++
+  }
   for (let slot = last - Math.ceil((days * 86_400) / SPANS.fine); slot <= last; slot++) {
-    const ofHour = slot % each === each - 1 || slot === last
-    const figures = [deliveryFigures, eventFigures]
-    for (const figure of ofHour
-      ? [...figures, deliveryFiguresOfHour, eventFiguresOfHour]
-      : figures) {
-      const from = performance.now()
-      await figure(slot).execute(db)
-      longestMs = Math.max(longestMs, performance.now() - from)
-      statements++
+    await run(deliveryFigures(slot))
+    await run(eventFigures(slot))
+    for (const sum of SUMS) {
+      if ((slot + 1) % (sum.span / SPANS.fine) !== 0 && slot !== last) continue
+      await run(deliverySums(slot, sum))
+      await run(eventSums(slot, sum))
     }
   }
-  await sql`vacuum analyze delivery_stat`.execute(db)
-  await sql`vacuum analyze event_stat`.execute(db)
   const seconds = Math.round((performance.now() - began) / 1000)
+  await sql`update roll_up set seen_until = ${NOW}::timestamptz`.execute(db)
+  const { sweep } = createStatistics({ db, clock, prices })
+  while ((await sweep(SWEPT)) === SWEPT);
+  await sql`vacuum full analyze delivery_stat`.execute(db)
+  await sql`vacuum full analyze event_stat`.execute(db)
   return { seconds, statements, longestMs: Math.round(longestMs) }
 }
 

@@ -9,8 +9,8 @@ import { countTimes, timeGroup } from '../../src/statistics/times.ts'
  * it would be at a month for minutes. Of what the demo makes up it would come to the same.
  */
 export function figuresSince(clock: Clock, from: number): RawBuilder<unknown>[] {
-  return [SPANS.coarse, SPANS.fine].flatMap((span) => {
-    const begins = sql`to_timestamp(floor(${from}::float8 / ${SPANS.coarse}::float8) * ${SPANS.coarse}::float8)`
+  return Object.values(SPANS).flatMap((span) => {
+    const begins = sql`to_timestamp(floor(${from}::float8 / ${SPANS.quarter}::float8) * ${SPANS.quarter}::float8)`
     const since =
       span === SPANS.fine ? sql`greatest(${begins}, ${clock()} - interval '1 day')` : begins
     const slotOf = (at: RawBuilder<unknown>) =>

@@ -5,7 +5,8 @@ import type { Db } from '../db/schema.ts'
 
 export type SignerKeys = ReturnType<typeof createSignerKeys>
 
-const nameOf = (id: string) => `firebase-signer-key/${id}`
+const PREFIX = 'firebase-signer-key/'
+const nameOf = (id: string) => `${PREFIX}${id}`
 
 /**
  * Signer keys of Firebase projects that accounts came from. One is as good as a pepper of all of a project's
@@ -22,6 +23,15 @@ export function createSignerKeys({ db, vault }: { db: Db; vault: Vault }) {
         .toString('base64url')
       await keepSecret(db, vault, nameOf(id), key)
       return id
+    },
+
+    async ids(): Promise<Set<string>> {
+      const rows = await db
+        .selectFrom('keyring')
+        .select('name')
+        .where('name', 'like', `${PREFIX}%`)
+        .execute()
+      return new Set(rows.map(({ name }) => name.slice(PREFIX.length)))
     },
 
     async find(id: string): Promise<Buffer | undefined> {

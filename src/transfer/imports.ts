@@ -56,6 +56,7 @@ export function createImports(deps: Dependencies) {
     accountImport: createAccountImport(deps),
     phoneImport: createPhoneImport(deps),
     phoneChanges: deps.phoneChanges,
+    signerKeys,
     rules: { allowedCountries, defaultCountry },
   })
 

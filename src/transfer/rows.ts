@@ -4,6 +4,7 @@ import type { ImportedAccount } from '../accounts/account-import.ts'
 import {
   type FirebaseParameters,
   firebaseHash,
+  signerKeyOf,
 } from '../accounts/foreign-hashes/firebase-scrypt.ts'
 import { foreignForm } from '../accounts/passwords.ts'
 import { type ParsedPhone, type PhoneFault, parsePhoneNumber } from '../phone-number.ts'
@@ -24,6 +25,8 @@ export interface RowRules {
   defaultCountry: string | undefined
   /** of the project that hashes with a salt beside them come from */
   firebase: FirebaseParameters | undefined
+  /** ids of the signer keys that are kept */
+  signerKeys: ReadonlySet<string>
 }
 
 /** Keys that a careless program would take for parts of the object itself. */
@@ -78,7 +81,7 @@ export function readRow(input: unknown, rules: RowRules): ReadyRow | RowFault {
     return { fault: `The name has more than ${NAME_LIMIT} characters, or one that can't be seen.` }
   const phones = phonesOf(given, rules)
   if ('fault' in phones) return phones
-  const hash = hashOf(given, rules.firebase)
+  const hash = hashOf(given, rules)
   if (typeof hash === 'object') return hash
   return {
     username,
@@ -107,7 +110,7 @@ function phonesOf(given: Shape, rules: RowRules): ReadyRow['phones'] | RowFault 
 
 function hashOf(
   { password_hash: hash, password_salt: salt }: Shape,
-  firebase: FirebaseParameters | undefined,
+  { firebase, signerKeys }: RowRules,
 ): string | undefined | RowFault {
   if (!hash)
     return salt ? { fault: 'There is a password_salt without a password_hash.' } : undefined
@@ -120,7 +123,11 @@ function hashOf(
   const form = foreignForm(
     salt && firebase ? firebaseHash(firebase, standard(salt), standard(hash)) : hash,
   )
-  return 'fault' in form ? form : form.stored
+  if ('fault' in form) return form
+  const key = signerKeyOf(form.stored)
+  if (key !== undefined && !signerKeys.has(key))
+    return { fault: "The password hash is of a Firebase project whose signer key isn't kept here." }
+  return form.stored
 }
 
 /** Base64 of the usual alphabet out of that for URLs. */

@@ -1,3 +1,4 @@
+import type { SignerKeys } from '../accounts/signer-keys.ts'
 import { inCircumstances } from '../audit/circumstances.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
@@ -31,7 +32,8 @@ export interface Watching {
 interface Dependencies extends BatchWriterDeps {
   db: Db
   claims: Claims
-  rules: Omit<RowRules, 'firebase'>
+  rules: Omit<RowRules, 'firebase' | 'signerKeys'>
+  signerKeys: Pick<SignerKeys, 'ids'>
 }
 
 /**
@@ -64,7 +66,9 @@ export function createRunner(deps: Dependencies) {
     source: Source,
     { onProgress, signal }: Watching,
   ): Promise<string | null> {
-    const rules: RowRules = { ...deps.rules, firebase: claimed.options.firebase }
+    const { firebase } = claimed.options
+    const signerKeys = await deps.signerKeys.ids()
+    const rules: RowRules = { ...deps.rules, firebase, signerKeys }
     const seen = createSeenNames()
     const from = { bytes: claimed.bytesDone, lines: claimed.linesDone }
     let job = claimed

@@ -44,23 +44,18 @@ describe('import', () => {
 
   test('of what can’t be read ends with 1 and says why', async () => {
     const bad = file('b.csv', 'name,age\nx,7\n')
-    const [header, missing, odd, none] = await Promise.all([
+    const [header, missing] = await Promise.all([
       place.cli(['import', bad, '--json']),
-      place.cli(['import', join(place.directory, 'none.csv')]),
-      place.cli(['import', file('b.xlsx', 'x')]),
-      place.cli(['import', bad, '--resume']),
+      place.cli(['import', join(place.directory, 'none.csv'), '--resume']),
     ])
     expect(header.code).toBe(1)
     expect(JSON.parse(header.out)).toMatchObject({ created: 0, failed: [] })
     expect(header.err).toContain('names no column username')
-    expect(missing).toMatchObject({ code: 1, err: "The file can't be read (ENOENT).\n" })
-    expect(odd).toMatchObject({ code: 2 })
-    expect(none).toMatchObject({ code: 1, out: '' })
-    expect(none?.err).toContain('No import of this file was broken off')
+    expect(missing).toEqual({ code: 1, out: '', err: "The file can't be read (ENOENT).\n" })
   })
 
   test('that is killed goes on where it was', async () => {
-    const rows = 20_000
+    const rows = 8000
     const path = file(
       'c.jsonl',
       Array.from({ length: rows }, (_, row) => `{"username":"killed-${row}"}`).join('\n'),
@@ -68,7 +63,10 @@ describe('import', () => {
     const before = await count()
     const child = place.start('cli/main.ts', ['import', path], {})
     const ended = new Promise((resolve) => child.once('close', resolve))
-    await vi.waitFor(async () => expect(await count()).toBeGreaterThan(before), 20_000)
+    await vi.waitFor(async () => expect(await count()).toBeGreaterThan(before), {
+      timeout: 20_000,
+      interval: 10,
+    })
     child.kill('SIGKILL')
     await ended
     const stood = await count()
@@ -80,37 +78,23 @@ describe('import', () => {
   })
 })
 
-test('export accounts writes lines, a table or an array, with hashes where asked for', async () => {
+test('export accounts writes lines or a table, with hashes where asked for', async () => {
   const hash = '$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW'
-  const own = createPlace((await createTestDatabaseOnce()).url)
-  const path = join(own.directory, 'd.csv')
-  writeFileSync(path, `username,name,phone,password_hash\nx,'=1+1,+46701234567,${hash}\n`)
-  await own.json(['import', path])
-  const [lines, csv, array] = await Promise.all([
-    own.cli(['export', 'accounts']),
-    own.cli(['export', 'accounts', '--format', 'csv', '--with-password-hashes']),
-    own.cli(['export', 'accounts', '--json']),
+  const path = file('d.csv', `username,name,phone,password_hash\nx,'=1+1,+46701234568,${hash}\n`)
+  await place.json(['import', path])
+  const [lines, csv] = await Promise.all([
+    place.cli(['export', 'accounts']),
+    place.cli(['export', 'accounts', '--format', 'csv', '--with-password-hashes']),
   ])
-  const account = {
+  const last = (text: string) => text.trimEnd().split('\n').at(-1) ?? ''
+  expect(JSON.parse(last(lines.out))).toEqual({
     id: expect.any(String),
     username: 'x',
     email: null,
     email_verified: false,
     name: '=1+1',
     disabled: false,
-    phones: [{ number: '+46701234567', verified: false }],
-  }
-  expect(JSON.parse(lines.out)).toEqual(account)
-  expect(JSON.parse(array.out)).toEqual([account])
-  expect(csv.out.split('\n')[1]).toMatch(
-    /,x,,false,'=1\+1,false,'\+46701234567,false,.*\$2a\$05\$C/,
-  )
-  own.remove()
+    phones: [{ number: '+46701234568', verified: false }],
+  })
+  expect(last(csv.out)).toMatch(/,x,,false,'=1\+1,false,'\+46701234568,false,.*\$2a\$05\$C/)
 })
-
-let second: TestDatabase | undefined
-async function createTestDatabaseOnce(): Promise<TestDatabase> {
-  second ??= await createTestDatabase()
-  return second
-}
-afterAll(async () => second?.destroy())

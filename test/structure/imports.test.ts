@@ -19,6 +19,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   'second-factor': ['languages', 'crypto', 'db', 'audit', 'accounts', 'messaging'],
   oidc: ['config', 'crypto', 'db', 'audit', 'accounts'],
   admin: [
+    'config',
     'languages',
     'crypto',
     'db',
@@ -176,7 +177,10 @@ describe('habits', () => {
     files.filter((file) => pattern.test(file.text) && !except(file)).map(({ path }) => path)
 
   test('the environment is read in one place', () => {
-    expect(offenders(/process\.env/, ({ path }) => path === 'config/environment.ts')).toEqual([])
+    // What is shown for others to copy is no code of ours.
+    const shown = 'web/admin/snippets/'
+    const reads = offenders(/process\.env/, ({ path }) => path.startsWith(shown))
+    expect(reads).toEqual(['config/environment.ts'])
   })
 
   test('randomness comes from the system', () => {

@@ -301,6 +301,10 @@ describe('exports of other systems', () => {
     expect(await accountOf('bQx9EvWQlQTKSfnJ3dRSP6IH3ee7')).toMatchObject({
       phones: [{ number: '+46701234577', verified: true }],
     })
+    const stored = await hashOf((await accountOf('fire@example.com')).id)
+    const rows = `username,password_hash\nback,${stored}\nlost,${stored?.replace(/k=[\w-]+/, 'k=other')}\n`
+    const back = await importFile(file(rows.replaceAll(/\$fire[^\n]*/g, '"$&"')))
+    expect(back.failures).toEqual([{ line: 3, reason: expect.stringContaining('signer key') }])
     const key = Buffer.from(signerKey, 'base64')
     const held = await rooms.db.selectFrom('keyring').select('value').execute()
     expect(held.filter(({ value }) => value.includes(key))).toEqual([])

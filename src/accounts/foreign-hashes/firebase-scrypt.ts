@@ -26,6 +26,11 @@ export function firebaseHash(
   return `$firebase-scrypt$k=${keyId},m=${memCost},r=${rounds}$${saltSeparator}$${salt}$${hash}`
 }
 
+/** The id of the signer key that a stored hash of Firebase needs; undefined for others. */
+export function signerKeyOf(stored: string): string | undefined {
+  return /^\$firebase-scrypt\$k=([\w-]+),/.exec(stored)?.[1]
+}
+
 /** Firebase's own: the project's signer key, encrypted with what scrypt makes of the password. */
 export const firebaseScrypt: Scheme = {
   name: 'firebase-scrypt',
@@ -45,8 +50,9 @@ export const firebaseScrypt: Scheme = {
     if (fault) return fault
     return async (password) => {
       const signerKey = await findSignerKey(keyId)
-      if (!signerKey) throw new Error(`the Firebase signer key ${keyId} is not in the keyring`)
       const key = await deriveScrypt(password, salted, 32, cost)
+      // No import lets it come to that; without its key, a hash is nobody's.
+      if (!signerKey) return false
       const cipher = createCipheriv('aes-256-ctr', key, Buffer.alloc(16))
       return same(Buffer.concat([cipher.update(signerKey), cipher.final()]), expected)
     }

@@ -1,10 +1,13 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import type { Apps } from '../../admin/apps.ts'
 import type { Bootstrap } from '../../admin/bootstrap.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
 import type { Factors } from '../../admin/factors.ts'
+import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
+import type { Settings } from '../../admin/settings.ts'
 import type { Transfers } from '../../admin/transfers.ts'
 import type { Audit } from '../../audit/audit.ts'
 import type { Language } from '../../languages/language.ts'
@@ -13,17 +16,21 @@ import type { Cursors } from '../api/cursors.ts'
 import type { PageForms } from '../page-forms.ts'
 import type { Pages } from '../pages.ts'
 import { callbackOf, createRelyingParty, leftOf } from '../relying-party.ts'
+import { addAppActions } from './app-actions.ts'
+import { addApps } from './apps-pages.ts'
 import { addBootstrap } from './bootstrap-pages.ts'
 import { createConfirming } from './confirming.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './console-app.ts'
 import { createConsoleDoor } from './console-door.ts'
 import { createConsolePages } from './console-pages.ts'
 import { addImports } from './import-pages.ts'
+import { addKeys } from './keys-pages.ts'
 import { addPeople } from './people-pages.ts'
 import { addPersonActions } from './person-actions.ts'
 import { addPersonPage } from './person-page.ts'
 import { addPhoneActions } from './phone-actions.ts'
 import { addSessionActions } from './session-actions.ts'
+import { addSettings } from './settings-page.ts'
 
 interface Dependencies {
   issuer: string
@@ -39,6 +46,9 @@ interface Dependencies {
   people: People
   factors: Factors
   verification: PhoneVerification
+  apps: Apps
+  keys: Keys
+  settings: Settings
   transfers: Transfers
 }
 
@@ -66,6 +76,10 @@ export function createConsoleSection(given: Dependencies) {
       addPhoneActions(router, deps)
       addSessionActions(router, deps)
       addPersonPage(router, deps)
+      addAppActions(router, deps)
+      addApps(router, deps)
+      addKeys(router, deps)
+      addSettings(router, deps)
       router.get(
         CONSOLE_URL,
         door.page('dashboard.read', (ctx) => {
