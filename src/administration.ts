@@ -1,12 +1,15 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import { createBootstrap } from './admin/bootstrap.ts'
+import { createBypass } from './admin/bypass.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createResending } from './admin/resending.ts'
+import { createTrail } from './admin/trail.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -45,18 +48,17 @@ export function createAdministration(deps: Dependencies) {
   }
   const people = createPeople({ ...rooms, phoneRules })
   const factors = createFactors({ ...rooms, phoneRules })
-  const verification = createPhoneVerification({
-    ...deps.codes,
-    accounts,
-    factors,
-    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
-  })
+  const languageOf = (tag: string | null) => languages.find(tag ?? '') ?? languages.byDefault
+  const verification = createPhoneVerification({ ...deps.codes, accounts, factors, languageOf })
+  const bypass = createBypass(rooms)
+  const resending = createResending({ ...deps.codes, accounts, languageOf })
+  const trail = createTrail(rooms)
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ db, clock, accounts })
   const cursors = createCursors(secrets.cookieKeys)
-  const operations = { people, factors, verification, cursors }
+  const operations = { people, factors, verification, cursors, bypass, resending, trail }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
@@ -5,7 +6,7 @@ import type { Idempotency } from '../../admin/idempotency.ts'
 import type { Actor } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { readJson } from './body.ts'
-import type { RawRequest, Reply, Route } from './route.ts'
+import type { RawRequest, Reply, Route, Stream } from './route.ts'
 
 export const API_URL = '/api/admin/v1'
 
@@ -67,7 +68,7 @@ export function addOperations(router: Router, deps: Dependencies): void {
   }
 }
 
-function answer(ctx: Context, { status, body, version, location }: Reply): void {
+function answer(ctx: Context, { status, body, stream, version, location }: Reply): void {
   if (location !== undefined) ctx.set('Location', API_URL + location)
   if (version !== undefined) {
     const tag = `"${version}"`
@@ -78,7 +79,16 @@ function answer(ctx: Context, { status, body, version, location }: Reply): void 
     }
   }
   ctx.status = status
-  ctx.body = body === undefined ? null : body
+  if (stream) send(ctx, stream)
+  else ctx.body = body === undefined ? null : body
+}
+
+/** As fast as it is read; what goes wrong on the way ends the connection, so that no half is taken for the whole. */
+export function send(ctx: Context, { type, name, parts }: Stream): void {
+  ctx.body = Readable.from(parts)
+  ctx.set('Content-Type', type)
+  ctx.set('Content-Disposition', `attachment; filename="${name}"`)
+  ctx.set('Cache-Control', 'no-store')
 }
 
 /** The version that `If-Match` names (RFC 9110 section 13.1.1); one that we never gave is nobody's. */

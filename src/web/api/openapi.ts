@@ -103,6 +103,11 @@ export function openApiDocument(routes: readonly Route[]): Json {
       ...(route.answer && {
         content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
       }),
+      ...(route.streams && {
+        content: Object.fromEntries(
+          route.streams.map((type) => [type, { schema: { type: 'string' } }]),
+        ),
+      }),
     }
   }
 

@@ -16,10 +16,19 @@ export interface RawRequest {
 export interface Reply {
   status: number
   body: unknown
+  stream?: Stream
   /** of what `body` shows, for `ETag` */
   version?: number | undefined
   /** path of what was made, under the API's own */
   location?: string | undefined
+}
+
+/** What is too long to be held at once: sent as it is read. */
+export interface Stream {
+  type: string
+  /** as which a browser saves it */
+  name: string
+  parts: AsyncIterable<string>
 }
 
 /** One operation of the API: everything its document says of it, and what it does. */
@@ -38,6 +47,8 @@ export interface Route {
   status: 200 | 201 | 202 | 204
   /** undefined for an empty answer */
   answer: z.ZodType | undefined
+  /** content types of an answer that is a stream; undefined for JSON */
+  streams?: readonly string[]
   /** whether it takes `If-Match` and answers with an `ETag` */
   versioned: boolean
   /** refusals beside those that every operation has, by status */
@@ -124,6 +135,32 @@ export function route(
         location: given.location,
       }
     },
+  }
+}
+
+/** Makes an operation that only reads, and answers with more than is held at once. */
+export function streamRoute<Q extends z.ZodObject>({
+  handle,
+  ...spec
+}: Pick<Route, 'id' | 'tag' | 'path' | 'summary' | 'description' | 'permission'> & {
+  query: Q
+  streams: readonly string[]
+  handle: (actor: Actor, query: z.output<Q>) => Stream
+}): Route {
+  return {
+    ...spec,
+    method: 'get',
+    params: NOTHING,
+    body: undefined,
+    status: 200,
+    answer: undefined,
+    versioned: false,
+    refusals: [],
+    run: async (actor, { query }) => ({
+      status: 200,
+      body: undefined,
+      stream: handle(actor, read(spec.query, query, 400)),
+    }),
   }
 }
 
