@@ -56,7 +56,7 @@ export function createAdministration(deps: Dependencies) {
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
-  const bootstrap = createBootstrap({ db, clock, accounts })
+  const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
   const operations = { people, factors, verification, cursors, bypass, resending, trail }
   const api = createApiSection({ ...operations, idempotency })
@@ -64,6 +64,7 @@ export function createAdministration(deps: Dependencies) {
     ...deps,
     ...operations,
     issuer: config.issuer,
+    selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
     sessions: consoleSessions,
@@ -77,6 +78,6 @@ export function createAdministration(deps: Dependencies) {
       console(provider),
     ],
     bootstrap,
-    swept: [idempotency, consoleSessions],
+    swept: { idempotency, consoleSessions },
   }
 }

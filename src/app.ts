@@ -7,9 +7,10 @@ import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
 import { createDelivery } from './delivery.ts'
 import { createFront } from './front.ts'
-import { keepHouse } from './housekeeping.ts'
+import { keepHouse, sweptAmong } from './housekeeping.ts'
 import { createKeyWatch } from './key-watch.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
+import { createWorker } from './messaging/worker.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
@@ -32,6 +33,9 @@ export interface App {
   /** Finishes what is being sent, then lets go of the database. */
   close(): Promise<void>
 }
+
+/** So often is looked whether it is this instance's turn to count. */
+const FIGURES_EVERY_MS = 15_000
 
 /** Puts everything together, on a database brought up to date. */
 export async function createApp(options: AppOptions): Promise<App> {
@@ -70,7 +74,7 @@ async function assemble(
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
-  const { vault, fingerprint } = rooms
+  const { vault } = rooms
   const { issuer, brand } = config
   await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))
   await rooms.clients.ensureBuiltIn({
@@ -79,7 +83,7 @@ async function assemble(
   })
   const secure = config.issuer.startsWith('https:')
   const parts = { config, secrets, log, metrics, db, clock, languages }
-  const delivery = createDelivery({ ...parts, vault, fingerprint })
+  const delivery = createDelivery({ ...parts, rooms })
   const codes = createCodes({ ...parts, rooms, messenger: delivery.messenger })
 
   const records = createRecords({ db, vault, clock })
@@ -121,25 +125,26 @@ async function assemble(
     log,
     everyMs: keyPollMs,
   })
-  const { messenger, notices, reports } = delivery
-  const { throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates } = rooms
-  const { clients, signingKeys } = rooms
-  const sweptRooms = [throttle, audit, links, phones, bypassCodes, trustedDevices, sendStates]
-  const swept = [records, codes.challenges, messenger, notices, reports, clients, signingKeys]
-  const housekeeping = keepHouse([...sweptRooms, ...swept, ...administration.swept], log)
+  const swept = [rooms, delivery, codes, administration.swept, { records }].flatMap(sweptAmong)
+  const housekeeping = keepHouse(swept, log)
+  const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
+    log.warn({ error }, 'figures were put off'),
+  )
+  const workers = [figures, keyWatch]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
-  keyWatch.start()
+  delivery.startAlerts()
+  for (const worker of workers) worker.start()
   const bootstrapToken = await administration.bootstrap.begin()
   return {
     handle: (request, response) => handle(request, response),
     bootstrapUrl: bootstrapToken && `${issuer}${CONSOLE_URL}/bootstrap/${bootstrapToken}`,
     async close() {
       housekeeping.stop()
-      keyWatch.stop()
-      await keyWatch.idle()
+      for (const worker of workers) worker.stop()
       await Promise.all([forgotten.idle(), codes.challenges.idle()])
       await delivery.close()
+      await Promise.all(workers.map((worker) => worker.idle()))
       await database.close()
     },
   }

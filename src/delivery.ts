@@ -1,3 +1,5 @@
+import { createAlertSender } from './alerts/sender.ts'
+import { createAlertWatch } from './alerts/watch.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
@@ -20,11 +22,10 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | '
   db: Db
   clock: Clock
   languages: Languages
-  vault: Rooms['vault']
-  fingerprint: Rooms['fingerprint']
+  rooms: Pick<Rooms, 'vault' | 'fingerprint' | 'alerts' | 'outbound' | 'sendStates'>
 }
 
-/** All that leaves the house: texts, mails, and the notices that are queued for either. */
+/** All that leaves the house: texts, mails, the notices that are queued for either, and alerts. */
 export function createDelivery({
   config,
   secrets,
@@ -33,9 +34,9 @@ export function createDelivery({
   db,
   clock,
   languages,
-  vault,
-  fingerprint,
+  rooms,
 }: Dependencies) {
+  const { vault, fingerprint, alerts, outbound, sendStates } = rooms
   const outbox = createOutbox()
   const { sms } = config
   const named = { texts: sms.gateways, routes: sms.routes, calls: sms.voiceGateways }
@@ -82,21 +83,49 @@ export function createDelivery({
     issuer: config.issuer,
     log,
   })
+  const alertSender = createAlertSender({
+    db,
+    clock,
+    vault,
+    outbound,
+    mailer,
+    brand: config.brand.name,
+    issuer: config.issuer,
+    log,
+  })
+  const alertWatch = createAlertWatch({
+    db,
+    clock,
+    alerts,
+    budgets: sendStates.budgets,
+    limits: sms.limits,
+    countries: sendStates.countries,
+    gateways: namesOf(named),
+    metrics,
+    log,
+    onTold: alertSender.wake,
+  })
   return {
     messenger,
     notices,
     reports,
     watch,
+    /** begin to look for alerts, and to send them */
+    startAlerts(): void {
+      alertWatch.start()
+      alertSender.start()
+    },
     /** the simulated phone; undefined where nothing is simulated */
     outbox: namesOf(named).includes('outbox') || config.mail.by === 'outbox' ? outbox : undefined,
 
     /** Finishes what is being sent. */
     async close(): Promise<void> {
-      notices.stop()
-      watch.stop()
-      await Promise.all([notices.idle(), watch.idle()])
-      await messenger.idle()
+      const workers = [notices, watch, alertWatch, alertSender]
+      for (const worker of workers) worker.stop()
+      await Promise.all(workers.map((worker) => worker.idle()))
+      await Promise.all([messenger.idle(), alerts.idle()])
       mailer.close()
+      await outbound.close()
     },
   }
 }

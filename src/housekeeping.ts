@@ -5,6 +5,15 @@ interface Sweepable {
   sweep(batch: number): Promise<number>
 }
 
+/** Those of some parts that can be swept: asked of the parts themselves, so that none is forgotten. */
+export function sweptAmong(parts: object): Sweepable[] {
+  return Object.values(parts).filter(isSweepable)
+}
+
+function isSweepable(part: unknown): part is Sweepable {
+  return typeof part === 'object' && part !== null && 'sweep' in part
+}
+
 const EVERY_MS = 60_000
 const BATCH = 500
 /** So that a backlog is worked off over several rounds, without holding up logins. */

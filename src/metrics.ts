@@ -81,6 +81,12 @@ export function createMetrics() {
     labelNames: ['gateway'],
     registers,
   })
+  const alerts = new Gauge({
+    name: 'sallyport_alerts',
+    help: 'Live alerts, by what they are about, as this instance last found them',
+    labelNames: ['kind'],
+    registers,
+  })
   for (const outcome of CODE_OUTCOMES) codes.inc({ outcome }, 0)
 
   return {
@@ -98,6 +104,11 @@ export function createMetrics() {
     rerouted: (gateway: string, channel: string) => reroutes.inc({ gateway, channel }),
 
     gatewayOpen: (gateway: string, open: boolean) => circuits.set({ gateway }, open ? 1 : 0),
+
+    alertsLive(live: ReadonlyArray<{ kind: string; alerts: number }>): void {
+      alerts.reset()
+      for (const one of live) alerts.set({ kind: one.kind }, one.alerts)
+    },
 
     codeEnded: (outcome: CodeOutcome) => codes.inc({ outcome }),
 

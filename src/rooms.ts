@@ -5,6 +5,8 @@ import { createLinks } from './accounts/links.ts'
 import { createPasswordQuality } from './accounts/password-quality.ts'
 import { createPasswords } from './accounts/passwords.ts'
 import { createThrottle } from './accounts/throttle.ts'
+import { createAlerts } from './alerts/alerts.ts'
+import { createWebhooks } from './alerts/webhooks.ts'
 import { createAudit } from './audit/audit.ts'
 import type { OnChange } from './audit/change.ts'
 import { createChanges } from './changes.ts'
@@ -20,6 +22,7 @@ import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
 import { createSessions } from './oidc/sessions.ts'
+import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
 import { createBypassCodes } from './second-factor/bypass-codes.ts'
@@ -29,6 +32,8 @@ import { createPhones } from './second-factor/phones.ts'
 import { createSendStates } from './second-factor/send-states.ts'
 import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
+import { createMessageList } from './statistics/message-list.ts'
+import { createStatistics } from './statistics/statistics.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -37,7 +42,9 @@ export type Rooms = Awaited<ReturnType<typeof createRooms>>
  * @throws Error with a sentence for the operator when ENCRYPTION_KEYS doesn't fit the database
  */
 export async function createRooms(db: Db, clock: Clock, config: Config, secrets: CompleteSecrets) {
-  const vault = createVault(secrets.encryptionKeys)
+  const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
+  const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
+  const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed)
   const fingerprint = createFingerprints(await openPepper(db, vault))
   const throttle = createThrottle({ db, clock })
   const links = createLinks({ db, clock })
@@ -87,6 +94,9 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   })
 
   return {
+    alerts,
+    outbound,
+    webhooks: createWebhooks({ db, clock, vault, outbound }),
     vault,
     fingerprint,
     throttle,
@@ -126,6 +136,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       holdOffSeconds: config.holdOffSeconds,
     }),
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
+    statistics: createStatistics({ db, clock, prices: config.prices }),
+    messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
     consents: createConsents({ db, vault, clock }),

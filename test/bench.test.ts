@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { dashboard } from '../bench/dashboard/dashboard.ts'
+import { reportDashboard } from '../bench/dashboard/report.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
@@ -40,4 +42,18 @@ test('the pumping bench has figures of every defence, and in a short attack ours
   expect(documented).toMatchObject({ pumped: 3, refused: 1 })
   for (const { pumped } of Object.values(rest)) expect(pumped).toBeGreaterThanOrEqual(4)
   expect(report([result])).toContain('| Sallyport ')
+})
+
+test('the dashboard bench fills, counts and looks, however few messages there are', async () => {
+  const figures = await dashboard(createTestDatabase, { messages: 2000, days: 0.05 })
+  expect(figures).toMatchObject({ messages: 2000, allAnew: { statements: expect.any(Number) } })
+  expect(figures.took.map(({ what }) => what)).toEqual(
+    expect.arrayContaining([
+      'roll-up of 30 seconds',
+      'overview of the month',
+      'messages, a page from the middle',
+    ]),
+  )
+  for (const { median, longest } of figures.took) expect(longest).toBeGreaterThanOrEqual(median)
+  expect(reportDashboard(figures)).toContain('| overview of the hour ')
 })

@@ -102,8 +102,25 @@ describe('configuration', () => {
     [{ BYPASS_CODE_CONSENT: 'on' }, 'BYPASS_CODE_CONSENT'],
     [{ PHONE_HOLD_OFF_HOURS: '169' }, 'PHONE_HOLD_OFF_HOURS'],
     [{ AUDIT_RETENTION_DAYS: '29' }, 'AUDIT_RETENTION_DAYS'],
+    [{ ALERT_MAIL_TO: 'ops@example.com' }, 'ALERT_MAIL_TO'],
+    [{ ALERT_MAIL_TO: 'ops@example.com, ops' }, 'ALERT_MAIL_TO'],
+    [{ WEBHOOK_ALLOWED_HOSTS: 'https://hooks.intranet' }, 'WEBHOOK_ALLOWED_HOSTS'],
+    [{ WEBHOOK_ALLOWED_HOSTS: 'hooks.intranet:8080' }, 'WEBHOOK_ALLOWED_HOSTS'],
+    [{ WEBHOOK_ALLOWED_HOSTS: '*' }, 'WEBHOOK_ALLOWED_HOSTS'],
   ])('production refuses %j', (wrong, variable) => {
     expect(Object.keys(faults({ ...PRODUCTION, ...wrong }))).toEqual([variable])
+  })
+
+  test('hosts inside are read in the form in which URLs name them', () => {
+    const { config } = readConfig({
+      WEBHOOK_ALLOWED_HOSTS: 'Hooks.Intranet, 127.1, ::1, [fd00::0:1]',
+    })
+    expect([...config.alerts.trustedHosts]).toEqual([
+      'hooks.intranet',
+      '127.0.0.1',
+      '::1',
+      'fd00::1',
+    ])
   })
 
   test('the values of .env.example are refused, all of them at once (SUP-07)', () => {

@@ -5,6 +5,8 @@ import { auditEntry } from '../audit/event.ts'
 import { hashToken } from '../crypto/keys.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import type { PhoneChanges } from '../second-factor/phone-changes.ts'
+import { type PhoneRules, readPhone } from '../second-factor/phone-input.ts'
 
 export type Bootstrap = ReturnType<typeof createBootstrap>
 
@@ -15,6 +17,8 @@ interface Dependencies {
   db: Db
   clock: Clock
   accounts: Accounts
+  phoneChanges: PhoneChanges
+  phoneRules: PhoneRules
 }
 
 export interface FirstAdmin {
@@ -22,13 +26,16 @@ export interface FirstAdmin {
   email?: string | undefined
   name?: string | undefined
   password: string
+  /** as typed; where people don't add their first factor themselves */
+  phone?: string | undefined
 }
 
 /**
  * The first admin comes from a link that works once and for an hour (ADM-02): there is no default password and no
  * page that makes whoever comes first an admin.
  */
-export function createBootstrap({ db, clock, accounts }: Dependencies) {
+export function createBootstrap(deps: Dependencies) {
+  const { db, clock, accounts, phoneChanges, phoneRules } = deps
   const nobody = sql<boolean>`not exists (select from account where role = 'admin')`
 
   async function isOpen(token: string): Promise<boolean> {
@@ -62,8 +69,9 @@ export function createBootstrap({ db, clock, accounts }: Dependencies) {
      * @returns undefined when the link has had its use, is too old, or never was one
      * @throws Refusal when the name is taken, the password is weak or a value is out of bounds
      */
-    async use(token: string, admin: FirstAdmin): Promise<Account | undefined> {
+    async use(token: string, { phone, ...admin }: FirstAdmin): Promise<Account | undefined> {
       if (!(await isOpen(token))) return undefined
+      const number = phone === undefined ? undefined : readPhone(phone, phoneRules)
       // Hashing is slow, so the account is made first, as anybody's; the link makes it an admin's.
       const account = await accounts.create(admin)
       const used = await db.transaction().execute(async (trx) => {
@@ -79,6 +87,7 @@ export function createBootstrap({ db, clock, accounts }: Dependencies) {
         await accounts.remove(account.id)
         return undefined
       }
+      if (number) await phoneChanges.add(account.id, number, false)
       return { ...account, role: 'admin' }
     },
   }

@@ -15,6 +15,10 @@ export const EVENT_TYPES = [
   'account.unlocked',
   'alert.budget',
   'alert.conversion',
+  'alert.decrypt',
+  'alert.ended',
+  'alert.gateway',
+  'alert.locks',
   'alert.prefix',
   'authenticator.added',
   'authenticator.removed',
@@ -78,6 +82,11 @@ export const EVENT_TYPES = [
   'trusted-browser.copied',
   'trusted-browser.ended',
   'trusted-browser.used',
+  'webhook.changed',
+  'webhook.created',
+  'webhook.disabled',
+  'webhook.removed',
+  'webhook.secret-rotated',
 ] as const
 
 export type EventType = (typeof EVENT_TYPES)[number]

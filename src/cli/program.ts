@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
+import { addAlertCommands } from './alerts.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addBypassCodeCommands } from './bypass-codes.ts'
@@ -10,6 +11,7 @@ import { addKeyCommands } from './keys.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
 import { addPhoneCommands } from './phone.ts'
+import { addWebhookCommands } from './webhook.ts'
 
 /** The whole command line; wrong usage and `--help` end in a `CommanderError` instead of the process. */
 export function createProgram(): Command {
@@ -35,6 +37,8 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addKeyCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
+  addAlertCommands(program)
+  addWebhookCommands(program)
   addGatewayCommands(program)
   addMigrate(program)
   addDoctor(program)

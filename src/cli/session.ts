@@ -19,7 +19,11 @@ export async function inSession<T>(work: (session: Session) => Promise<T>): Prom
   const complete = readKeys(config, secrets)
   return onDatabase(config, secrets, async (db) => {
     const rooms = await createRooms(db, databaseClock, config, complete)
-    return work({ ...rooms, config })
+    try {
+      return await work({ ...rooms, config })
+    } finally {
+      await rooms.alerts.idle()
+    }
   })
 }
 

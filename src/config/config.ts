@@ -100,6 +100,8 @@ function crossCheck(v: Variables): Fault[] {
   }
   faults.push(...gatewayFaults(v))
   if (v.SMTP_URL !== undefined) need('MAIL_FROM', 'SMTP_URL is set')
+  if (v.ALERT_MAIL_TO.length > 0 && mailsBy(v) === 'nothing')
+    faults.push({ variable: 'ALERT_MAIL_TO', problem: 'needs a mail server: set SMTP_URL, too' })
   if (
     v.COOKIE_KEYS?.some((key) =>
       v.ENCRYPTION_KEYS?.some((other) => other.toString('base64') === key),
@@ -176,6 +178,10 @@ function toConfig(v: Variables) {
       from: v.MAIL_FROM,
       tls: tlsTowards(v.SMTP_URL),
     },
+    /** of parts of texts and of calls; undefined where none are set */
+    prices: { currency: v.PRICE_CURRENCY, sms: v.SMS_PRICES, voice: v.VOICE_PRICES },
+    /** who gets mails of alerts, and which hosts of webhooks may be inside */
+    alerts: { mailTo: v.ALERT_MAIL_TO, trustedHosts: v.WEBHOOK_ALLOWED_HOSTS },
     metricsPort: v.METRICS_PORT,
   }
 }

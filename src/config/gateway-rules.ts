@@ -107,7 +107,20 @@ export function gatewayFaults(v: Variables): Fault[] {
         'must make codes where SMS_GATEWAYS and SMS_ROUTES do, or a call would say another code than the text',
     })
   }
-  return faults
+  return [...faults, ...priceFaults('SMS_PRICES', v), ...priceFaults('VOICE_PRICES', v)]
+}
+
+/** A price of no gateway would be left out of account, and nobody would see it. */
+function priceFaults(variable: 'SMS_PRICES' | 'VOICE_PRICES', v: Variables): Fault[] {
+  const named = [...(v[variable]?.keys() ?? [])].filter((to) => to.includes('/'))
+  return named.flatMap((to) => {
+    const [name = ''] = to.split('/')
+    if (!isGatewayName(name))
+      return { variable, problem: `names an unknown gateway, ${JSON.stringify(name)}` }
+    if (variable === 'VOICE_PRICES' && !needsOf(name).channels.includes('voice'))
+      return { variable, problem: `names ${name}, which can’t call` }
+    return []
+  })
 }
 
 function orderFaults(

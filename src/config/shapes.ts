@@ -1,4 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { z } from 'zod'
 import { asCountry } from '../phone-number.ts'
 
@@ -53,6 +54,26 @@ export const routes = z
     }
     return new Map(entries.map(({ country, names }) => [country, names]))
   })
+
+/** Names and addresses in the form that `URL` gives them, so that they can be compared. */
+export const hosts = list.transform((names, context): ReadonlySet<string> => {
+  const known = names.map((name) => {
+    const address = name.replace(/^\[(.*)\]$/, '$1')
+    if (!isIPv6(address) && !/^[\w-]+(\.[\w-]+)*$/.test(name)) return null
+    const url = URL.parse(`https://${isIPv6(address) ? `[${address}]` : name}`)
+    return url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? null
+  })
+  const fine = known.filter((host) => host !== null)
+  if (fine.length === names.length) return new Set(fine)
+  context.addIssue('must be names or addresses of hosts, without scheme and port')
+  return z.NEVER
+})
+
+export const mailAddresses = list.refine(
+  (addresses) =>
+    addresses.length <= 20 && addresses.every((address) => z.email().safeParse(address).success),
+  'must be at most 20 mail addresses',
+)
 
 export const keyList = list
   .transform((keys) => keys.map((key) => Buffer.from(key, 'base64')))

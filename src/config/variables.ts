@@ -1,12 +1,21 @@
 import { z } from 'zod'
+import { alerts } from './alert-variables.ts'
 import { guideGateways } from './gateway-variables.ts'
 import { general } from './general-variables.ts'
 import { messaging } from './messaging-variables.ts'
 import { moreGateways } from './more-gateway-variables.ts'
+import { prices } from './price-variables.ts'
 
 export { documentation } from './documentation.ts'
 
 /** Every variable Sallyport reads, with its shape, default and meaning. The table in `docs/` is made from this. */
-export const variables = z.object({ ...general, ...messaging, ...guideGateways, ...moreGateways })
+export const variables = z.object({
+  ...general,
+  ...messaging,
+  ...prices,
+  ...alerts,
+  ...guideGateways,
+  ...moreGateways,
+})
 
 export type Variables = z.output<typeof variables>

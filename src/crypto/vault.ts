@@ -27,8 +27,12 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES
  * place are authenticated. Each column has a key of its own, derived from the master key.
  *
  * @param masterKeys 32 bytes each; the first seals, all open
+ * @param onFailure told the column of each value that doesn't open, before the error is thrown
  */
-export function createVault(masterKeys: readonly Buffer[]) {
+export function createVault(
+  masterKeys: readonly Buffer[],
+  onFailure: (column: string) => void = () => {},
+) {
   const ring = masterKeys.map((master) => ({
     id: keyId(master),
     master,
@@ -45,6 +49,11 @@ export function createVault(masterKeys: readonly Buffer[]) {
     return key
   }
 
+  function failure({ column }: Place, why: string, cause?: unknown): VaultError {
+    onFailure(column)
+    return new VaultError(`${column}: ${why}`, { cause })
+  }
+
   return {
     seal(plain: string | Buffer, place: Place): Buffer {
       const nonce = randomBytes(NONCE_BYTES)
@@ -58,12 +67,11 @@ export function createVault(masterKeys: readonly Buffer[]) {
     /** @throws VaultError when no key fits, or the value was changed or moved */
     open(sealed: Buffer, place: Place): Buffer {
       if (sealed.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || sealed[0] !== FORMAT) {
-        throw new VaultError(`${place.column}: not a sealed value`)
+        throw failure(place, 'not a sealed value')
       }
       const header = sealed.subarray(0, HEADER_BYTES)
       const entry = ring.find(({ id }) => id.equals(header.subarray(1)))
-      if (!entry)
-        throw new VaultError(`${place.column}: sealed with a key that is not among ENCRYPTION_KEYS`)
+      if (!entry) throw failure(place, 'sealed with a key that is not among ENCRYPTION_KEYS')
       const nonce = sealed.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES)
       const decipher = createDecipheriv('aes-256-gcm', columnKey(entry, place.column), nonce)
       decipher.setAAD(boundTo(header, place))
@@ -74,7 +82,7 @@ export function createVault(masterKeys: readonly Buffer[]) {
           decipher.final(),
         ])
       } catch (cause) {
-        throw new VaultError(`${place.column}: changed or moved since it was sealed`, { cause })
+        throw failure(place, 'changed or moved since it was sealed', cause)
       }
     },
   }

@@ -5,6 +5,7 @@ import type {
   ConsoleSessionTable,
   IdempotencyKeyTable,
 } from './tables/admin.ts'
+import type { AlertDeliveryTable, AlertTable, WebhookTable } from './tables/alerts.ts'
 import type { AuditEventTable } from './tables/audit.ts'
 import type {
   GatewayReportTable,
@@ -23,6 +24,7 @@ import type {
   SendLimitTable,
   TrustedDeviceTable,
 } from './tables/second-factor.ts'
+import type { DeliveryStatTable, EventStatTable, RollUpTable } from './tables/statistics.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
 
 export type Db = Kysely<Database>
@@ -73,6 +75,18 @@ export interface Database {
   bootstrap_link: BootstrapLinkTable
   /** admin */
   idempotency_key: IdempotencyKeyTable
+  /** statistics */
+  delivery_stat: DeliveryStatTable
+  /** statistics */
+  event_stat: EventStatTable
+  /** statistics */
+  roll_up: RollUpTable
+  /** alerts */
+  alert: AlertTable
+  /** alerts */
+  webhook: WebhookTable
+  /** alerts */
+  alert_delivery: AlertDeliveryTable
   /** oidc */
   client: ClientTable
   /** oidc */

@@ -5,10 +5,9 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { attempt, logTry } from './attempt.ts'
 import type { Channel, CodeVerdict, RecipientFault, SendResult } from './gateway.ts'
-import { measureText } from './gsm7.ts'
 import { createMessages } from './messages.ts'
 import type { Orders } from './orders.ts'
-import { createOutgoing, NO_SENDER, type Wanted } from './outgoing.ts'
+import { billedParts, createOutgoing, NO_SENDER, type Wanted } from './outgoing.ts'
 import { newReference } from './reference.ts'
 import type { GatewayEntry } from './registry.ts'
 import type { Senders } from './senders.ts'
@@ -175,7 +174,7 @@ export function createMessenger(deps: MessengerDeps) {
       log.warn({ gateway: gateway.name, country }, 'no sender that arrives in this country')
       return NO_SENDER
     }
-    const parts = content.channel === 'sms' ? measureText(content.text).parts : 1
+    const parts = billedParts(gateway, content)
     const row = { ...(carries ?? NOTICE), id, channel, gateway: gateway.name, country, parts }
     const passage = await messages.begin(row, timeoutMs / 1000)
     metrics.gatewayOpen(gateway.name, passage === undefined)

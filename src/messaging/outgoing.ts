@@ -1,5 +1,6 @@
 import type { PhoneNumber } from '../phone-number.ts'
-import type { OutgoingMessage, SendResult } from './gateway.ts'
+import type { Gateway, OutgoingMessage, SendResult } from './gateway.ts'
+import { measureText } from './gsm7.ts'
 import type { GatewayEntry } from './registry.ts'
 import type { Senders } from './senders.ts'
 import type { Speech } from './speech.ts'
@@ -27,6 +28,11 @@ export interface Wanted {
   codeLength: number | null
   /** past this there is no use in sending any more */
   expiresInSeconds: number
+}
+
+/** How many parts the gateway bills. One that makes codes writes the text itself, and bills the code. */
+export function billedParts({ judge }: Gateway, content: Wanted['content']): number {
+  return content.channel === 'sms' && !judge ? measureText(content.text).parts : 1
 }
 
 export type Compose = ReturnType<typeof createOutgoing>

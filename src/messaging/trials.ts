@@ -5,9 +5,8 @@ import type { MessageState } from '../db/tables/messaging.ts'
 import { attempt } from './attempt.ts'
 import { UNDELIVERED } from './delivery-states.ts'
 import type { SendResult } from './gateway.ts'
-import { measureText } from './gsm7.ts'
 import { createMessages } from './messages.ts'
-import { type Compose, NO_SENDER, type Wanted } from './outgoing.ts'
+import { billedParts, type Compose, NO_SENDER, type Wanted } from './outgoing.ts'
 import { newReference } from './reference.ts'
 import type { GatewayEntry } from './registry.ts'
 import type { Reports } from './reports.ts'
@@ -69,7 +68,7 @@ export function createTrials({ db, clock, compose, reports }: Dependencies) {
       channel: content.channel,
       gateway: gateway.name,
       country,
-      parts: content.channel === 'sms' ? measureText(content.text).parts : 1,
+      parts: billedParts(gateway, content),
     }
     const patience = performance.now() + waitSeconds * 1000
     const message = compose(entry, wanted, id)

@@ -1,7 +1,7 @@
 import type { OutboxMessage } from '../messaging/gateways/outbox.ts'
 import type { OpenChallenge } from '../second-factor/look.ts'
 import type { AccountPageData } from './account/page-data.ts'
-import type { ConsolePageData } from './admin/console-pages.ts'
+import type { ConsolePageData } from './admin/page-data.ts'
 
 /** Every page's forms carry it. */
 interface Form {

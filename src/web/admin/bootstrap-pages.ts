@@ -15,17 +15,26 @@ interface Dependencies {
   forms: PageForms
   pages: ConsolePages
   bootstrap: Bootstrap
+  /** whether people add their first factor themselves: else a number is asked for here */
+  selfEnrolment: boolean
 }
 
 const form = z.strictObject({
   form_token: field,
   username: field.max(256),
   email: field.max(254),
+  phone: field.max(64).optional(),
   password: field.max(PASSWORD_INPUT_LIMIT),
 })
 
+type Given = Record<'username' | 'email' | 'phone', string>
+const NOTHING: Given = { username: '', email: '', phone: '' }
+
 /** The page behind the link that is printed at the first start: it makes the first admin, once (ADM-02). */
-export function addBootstrap(router: Router, { forms, pages, bootstrap }: Dependencies): void {
+export function addBootstrap(
+  router: Router,
+  { forms, pages, bootstrap, selfEnrolment }: Dependencies,
+): void {
   const path = `${BOOTSTRAP_URL}/:token`
   const tokenOf = (ctx: Context) => String(ctx.params?.token)
   const pageOf = (ctx: Context) => `${BOOTSTRAP_URL} ${tokenOf(ctx)}`
@@ -39,13 +48,10 @@ export function addBootstrap(router: Router, { forms, pages, bootstrap }: Depend
     })
   }
 
-  function show(
-    ctx: Context,
-    given: { username: string; email: string },
-    error: string | null,
-  ): void {
+  function show(ctx: Context, given: Given, error: string | null): void {
     pages.draw(ctx, error ? 400 : 200, 'bootstrap', {
       ...given,
+      askPhone: !selfEnrolment,
       formToken: forms.token(ctx, pageOf(ctx)),
       actionUrl: ctx.path,
       error,
@@ -53,26 +59,33 @@ export function addBootstrap(router: Router, { forms, pages, bootstrap }: Depend
   }
 
   router.get(path, async (ctx) => {
-    if (await bootstrap.isOpen(tokenOf(ctx))) show(ctx, { username: '', email: '' }, null)
+    if (await bootstrap.isOpen(tokenOf(ctx))) show(ctx, NOTHING, null)
     else tellOver(ctx)
   })
 
   router.post(path, forms.guard(pageOf), async (ctx) => {
-    const { username, email, password } = parseForm(ctx, form)
+    const { username, email, phone = '', password } = parseForm(ctx, form)
     try {
-      const given = { username, password, ...(email && { email: z.email().parse(email) }) }
+      const given = {
+        username,
+        password,
+        ...(email && { email: z.email().parse(email) }),
+        ...((phone || !selfEnrolment) && { phone }),
+      }
       const account = await bootstrap.use(tokenOf(ctx), given)
       if (!account) return tellOver(ctx)
       pages.tell(ctx, 200, {
         title: 'You are the first admin',
-        message: 'Sign in now: you add your phone or an authenticator app, and the console opens.',
+        message: selfEnrolment
+          ? 'Sign in now: you add your phone or an authenticator app, and the console opens.'
+          : 'Sign in now: a code comes to your phone, and the console opens.',
         next: { url: CONSOLE_URL, text: 'Sign in' },
       })
     } catch (error) {
       const isEmail = error instanceof z.ZodError
       if (!isEmail && (!(error instanceof Refusal) || error.status >= 500)) throw error
       const sentence = isEmail ? 'The e-mail address is not one.' : error.message
-      show(ctx, { username, email }, sentence)
+      show(ctx, { username, email, phone }, sentence)
     }
   })
 }

@@ -4,9 +4,10 @@ import { z } from 'zod'
 import type { Permission } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { field, parseForm } from '../forms.ts'
-import type { ConsoleDoor, Who } from './console-door.ts'
+import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
 import { type Done, goOn } from './done.ts'
+import type { Who } from './who.ts'
 
 export type Confirming = ReturnType<typeof createConfirming>
 

@@ -13,17 +13,9 @@ import type { PageForms } from '../page-forms.ts'
 import type { RelyingParty } from '../relying-party.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsolePages } from './console-pages.ts'
+import type { Who } from './who.ts'
 
 export type ConsoleDoor = ReturnType<typeof createConsoleDoor>
-
-/** Who is at a page of the console. */
-export interface Who {
-  account: Account
-  actor: Actor
-  /** whether their second factor is fresh enough for what can't be undone */
-  fresh: boolean
-  formToken: string
-}
 
 type Handler = (ctx: Context, who: Who) => Promise<void> | void
 

@@ -3,15 +3,10 @@ import { may, type Permission } from '../../admin/permissions.ts'
 import type { Language } from '../../languages/language.ts'
 import type { Pages } from '../pages.ts'
 import { CONSOLE_URL } from './console-app.ts'
-import type { Who } from './console-door.ts'
 import { doneOf } from './done.ts'
+import type { Who } from './who.ts'
 
 export type ConsolePages = ReturnType<typeof createConsolePages>
-
-/** The console's pages; a value that one of them misses stops it with an error, so tests show every page. */
-export interface ConsolePageData {
-  [page: `admin/${string}`]: object
-}
 
 interface Entry {
   url: string

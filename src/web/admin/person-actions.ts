@@ -7,8 +7,8 @@ import type { People } from '../../admin/people.ts'
 import { Refusal } from '../../errors.ts'
 import { idOf } from '../account/input.ts'
 import type { Confirming } from './confirming.ts'
-import type { Who } from './console-door.ts'
 import { PEOPLE_URL } from './people-pages.ts'
+import type { Who } from './who.ts'
 
 interface Dependencies {
   confirm: Confirming

@@ -6,9 +6,10 @@ import type { Audit } from '../../audit/audit.ts'
 import { EVENT_TYPES } from '../../audit/event.ts'
 import { Refusal } from '../../errors.ts'
 import { idOf } from '../account/input.ts'
-import type { ConsoleDoor, Who } from './console-door.ts'
+import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
 import { PEOPLE_URL } from './people-pages.ts'
+import type { Who } from './who.ts'
 
 const EVENTS = 15
 

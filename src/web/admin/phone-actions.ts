@@ -6,8 +6,8 @@ import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
 import { idOf } from '../account/input.ts'
 import type { Confirming } from './confirming.ts'
-import type { Who } from './console-door.ts'
 import { PEOPLE_URL } from './people-pages.ts'
+import type { Who } from './who.ts'
 
 interface Dependencies {
   confirm: Confirming

@@ -25,6 +25,7 @@ import { addSessionActions } from './session-actions.ts'
 
 interface Dependencies {
   issuer: string
+  selfEnrolment: boolean
   english: Language
   pages: Pages
   forms: PageForms

@@ -1,0 +1,119 @@
+import { lookup as systemLookup } from 'node:dns/promises'
+import { isIP, type LookupFunction } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Agent, request } from 'undici'
+import { isPublicAddress } from './addresses.ts'
+import { judgeTarget } from './targets.ts'
+
+/** Every address that a name leads to. */
+export type Resolve = (host: string) => Promise<readonly string[]>
+
+const resolveBySystem: Resolve = async (host) =>
+  (await systemLookup(host, { all: true })).map(({ address }) => address)
+
+const TIMEOUT_MS = 10_000
+/** What answers say is of no interest; so much is read, to use the connection again. */
+const MAX_ANSWER_BYTES = 4096
+
+const LEADS_INSIDE = 'must not lead inside: its name has an address of a private network'
+
+class LeadsInside extends Error {
+  override readonly name = 'LeadsInside'
+}
+
+export type Outbound = ReturnType<typeof createOutbound>
+
+/**
+ * Requests to addresses that somebody else chose. They reach nothing inside: names are resolved here, a name with any
+ * address that isn't public is refused, and the connection goes to the very addresses that were looked at, so a
+ * name that leads elsewhere the next moment (DNS rebinding) doesn't help. Redirects aren't followed.
+ *
+ * @param trustedHosts names and addresses, as `URL` writes them, for which none of that holds
+ * @param timeoutMs for one request, from the first look at its name to the end of the answer
+ */
+export function createOutbound({
+  trustedHosts,
+  resolve = resolveBySystem,
+  timeoutMs = TIMEOUT_MS,
+}: {
+  trustedHosts: ReadonlySet<string>
+  resolve?: Resolve
+  timeoutMs?: number
+}) {
+  /** @throws LeadsInside */
+  async function publicAddresses(host: string): Promise<readonly string[]> {
+    const addresses = await resolve(host)
+    if (addresses.length === 0 || !addresses.every(isPublicAddress)) throw new LeadsInside()
+    return addresses
+  }
+
+  // Asked for each new connection, which is then made to what it answers and nothing else.
+  const lookup: LookupFunction = (host, { all }, done) => {
+    publicAddresses(host).then(
+      (addresses) => {
+        const found = addresses.map((address) => ({ address, family: isIP(address) }))
+        const [{ address, family } = { address: '', family: 0 }] = found
+        if (all) done(null, found)
+        else done(null, address, family)
+      },
+      (error: NodeJS.ErrnoException) => done(error, ''),
+    )
+  }
+  const guarded = new Agent({ connect: { timeout: timeoutMs, lookup } })
+  const free = new Agent({ connect: { timeout: timeoutMs } })
+
+  return {
+    /**
+     * Whether something could be sent to an address now; it is looked at again whenever something is.
+     * @returns what is wrong, as the end of a sentence; undefined when nothing is
+     */
+    async check(text: string): Promise<string | undefined> {
+      const target = judgeTarget(text, trustedHosts)
+      if ('problem' in target) return target.problem
+      if (target.trusted || isIP(target.host)) return undefined
+      const late = pause(timeoutMs, null, { ref: false }).then(() => Promise.reject(new Error()))
+      try {
+        await Promise.race([publicAddresses(target.host), late])
+        return undefined
+      } catch (error) {
+        return error instanceof LeadsInside ? LEADS_INSIDE : 'must name a host that can be found'
+      }
+    },
+
+    /** Posts a body, and tells with what status it was answered, or why it wasn't. Never throws. */
+    async post(
+      text: string,
+      { headers, body }: { headers: Readonly<Record<string, string>>; body: string },
+    ): Promise<{ status: number } | { problem: string }> {
+      const target = judgeTarget(text, trustedHosts)
+      if ('problem' in target) return { problem: `the URL ${target.problem}` }
+      const signal = AbortSignal.timeout(timeoutMs)
+      try {
+        const answer = await request(target.url, {
+          method: 'POST',
+          headers,
+          body,
+          signal,
+          dispatcher: target.trusted ? free : guarded,
+        })
+        // What it said is known by its status, however its body goes on.
+        await answer.body.dump({ limit: MAX_ANSWER_BYTES, signal }).catch(() => {})
+        return { status: answer.statusCode }
+      } catch (error) {
+        return { problem: signal.aborted ? 'no answer in time' : problemOf(error) }
+      }
+    },
+
+    /** Lets go of the connections. */
+    async close(): Promise<void> {
+      await Promise.all([guarded.destroy(), free.destroy()])
+    },
+  }
+}
+
+/** Only a code is told: messages name hosts and may name more. */
+function problemOf(error: unknown): string {
+  if (error instanceof LeadsInside) return `the URL ${LEADS_INSIDE}`
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'connection failed'
+}
