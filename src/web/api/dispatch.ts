@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream'
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
@@ -6,7 +5,8 @@ import type { Idempotency } from '../../admin/idempotency.ts'
 import type { Actor } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { readJson } from './body.ts'
-import type { RawRequest, Reply, Route, Stream } from './route.ts'
+import type { RawRequest, Reply, Route } from './route.ts'
+import { send } from './streams.ts'
 
 export const API_URL = '/api/admin/v1'
 
@@ -81,14 +81,6 @@ function answer(ctx: Context, { status, body, stream, version, location }: Reply
   ctx.status = status
   if (stream) send(ctx, stream)
   else ctx.body = body === undefined ? null : body
-}
-
-/** As fast as it is read; what goes wrong on the way ends the connection, so that no half is taken for the whole. */
-export function send(ctx: Context, { type, name, parts }: Stream): void {
-  ctx.body = Readable.from(parts)
-  ctx.set('Content-Type', type)
-  ctx.set('Content-Disposition', `attachment; filename="${name}"`)
-  ctx.set('Cache-Control', 'no-store')
 }
 
 /** The version that `If-Match` names (RFC 9110 section 13.1.1); one that we never gave is nobody's. */

@@ -1,8 +1,8 @@
 import type { RecordedEvent } from '../../audit/audit.ts'
-import type { Stream } from './route.ts'
+import type { Stream } from './streams.ts'
 
 export const EXPORT_FORMATS = ['jsonl', 'csv'] as const
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 export const EXPORT_TYPES = { jsonl: 'application/jsonl', csv: 'text/csv' } as const
 

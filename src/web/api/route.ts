@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Actor, Permission } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
+import type { Stream } from './streams.ts'
 
 /** What a request brings, unread. */
 export interface RawRequest {
@@ -21,14 +22,6 @@ export interface Reply {
   version?: number | undefined
   /** path of what was made, under the API's own */
   location?: string | undefined
-}
-
-/** What is too long to be held at once: sent as it is read. */
-export interface Stream {
-  type: string
-  /** as which a browser saves it */
-  name: string
-  parts: AsyncIterable<string>
 }
 
 /** One operation of the API: everything its document says of it, and what it does. */
