@@ -56,7 +56,7 @@ export function apiWith(house: House, token: string) {
     return {
       status: response.status,
       headers: response.headers,
-      json: text === '' ? undefined : JSON.parse(text),
+      json: text === '' ? undefined : isJson(response.headers) ? JSON.parse(text) : text,
     }
   }
   return {
@@ -70,4 +70,8 @@ export function apiWith(house: House, token: string) {
       call('PATCH', path, body, headers),
     delete: (path: string) => call('DELETE', path),
   }
+}
+
+function isJson(headers: Headers): boolean {
+  return /^application\/(problem\+)?json/.test(headers.get('content-type') ?? '')
 }

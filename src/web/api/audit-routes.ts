@@ -9,7 +9,7 @@ import { id, pageOf, pageQuery, time } from './schemas.ts'
 
 const tag = 'audit'
 
-const type = z.enum(EVENT_TYPES)
+const type = z.enum(EVENT_TYPES).meta({ id: 'EventType' })
 
 /** A moment that the database can hold, too. */
 const moment = z
