@@ -73,6 +73,7 @@ export async function readContract(house: House) {
       const [type = ''] = (headers.get('content-type') ?? '').split(';')
       const said = documented.content[type]
       if (!said) return `${status} is ${type}`
+      if (!type.endsWith('json')) return undefined
       const validate = validatorOf(said.schema)
       return validate(json) ? undefined : `${status}: ${ajv.errorsText(validate.errors)}`
     },

@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Idempotency } from '../../admin/idempotency.ts'
-import type { Actor } from '../../admin/permissions.ts'
+import { type Actor, assertMay } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { readJson } from './body.ts'
 import type { RawRequest, Reply, Route } from './route.ts'
@@ -49,6 +49,8 @@ export function addOperations(router: Router, deps: Dependencies): void {
 
   const operate = (route: Route) => async (ctx: Context) => {
     const actor = await authenticate(ctx)
+    // Operations judge it too; here, before anything of the request is looked at.
+    assertMay(actor, route.permission)
     const hasBody = route.method !== 'get' && route.method !== 'delete'
     const raw: RawRequest = {
       params: ctx.params,
