@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
+import { createBypass } from './admin/bypass.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
@@ -10,8 +11,10 @@ import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
 import { createReceivers } from './admin/receivers.ts'
+import { createResending } from './admin/resending.ts'
 import { createSettings } from './admin/settings.ts'
 import { createTraffic } from './admin/traffic.ts'
+import { createTrail } from './admin/trail.ts'
 import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
@@ -54,12 +57,11 @@ export function createAdministration(deps: Dependencies) {
   }
   const people = createPeople({ ...rooms, phoneRules })
   const factors = createFactors({ ...rooms, phoneRules })
-  const verification = createPhoneVerification({
-    ...deps.codes,
-    accounts,
-    factors,
-    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
-  })
+  const languageOf = (tag: string | null) => languages.find(tag ?? '') ?? languages.byDefault
+  const verification = createPhoneVerification({ ...deps.codes, accounts, factors, languageOf })
+  const bypass = createBypass(rooms)
+  const resending = createResending({ ...deps.codes, accounts, languageOf })
+  const trail = createTrail(rooms)
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
@@ -70,8 +72,8 @@ export function createAdministration(deps: Dependencies) {
   const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
   const receivers = createReceivers(rooms.webhooks)
   const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
-  const told = { traffic, receivers, transfers, apps, keys }
-  const operations = { people, factors, verification, cursors, ...told }
+  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, keys }
+  const operations = { people, factors, verification, cursors, ...beside }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,

@@ -122,7 +122,8 @@ export function auditEntry(
   source: RawBuilder<unknown> = sql``,
 ): RawBuilder<{ id: string }> {
   const { actor, requestId, address, reason } = circumstances()
-  const told = reason === undefined ? detail : { ...detail, reason }
+  // An event's own word says more of it than why it all was done.
+  const told = reason === undefined ? detail : { reason, ...detail }
   const members = Object.entries(told).flatMap(([name, value]) => [
     sql`${name}::text`,
     isExpression(value) ? value : sql`${JSON.stringify(shortened(value))}::jsonb`,

@@ -2,14 +2,17 @@ import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import type { Apps } from '../../admin/apps.ts'
 import type { Bootstrap } from '../../admin/bootstrap.ts'
+import type { Bypass } from '../../admin/bypass.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
 import type { Receivers } from '../../admin/receivers.ts'
+import type { Resending } from '../../admin/resending.ts'
 import type { Settings } from '../../admin/settings.ts'
 import type { Traffic } from '../../admin/traffic.ts'
+import type { Trail } from '../../admin/trail.ts'
 import type { Transfers } from '../../admin/transfers.ts'
 import type { Audit } from '../../audit/audit.ts'
 import type { Language } from '../../languages/language.ts'
@@ -21,11 +24,13 @@ import { callbackOf, createRelyingParty, leftOf } from '../relying-party.ts'
 import { addAlerts } from './alerts-page.ts'
 import { addAppActions } from './app-actions.ts'
 import { addApps } from './apps-pages.ts'
+import { addAudit } from './audit-pages.ts'
 import { addBootstrap } from './bootstrap-pages.ts'
 import { createConfirming } from './confirming.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './console-app.ts'
 import { createConsoleDoor } from './console-door.ts'
 import { createConsolePages } from './console-pages.ts'
+import { addHelpActions } from './help-actions.ts'
 import { addImports } from './import-pages.ts'
 import { addKeys } from './keys-pages.ts'
 import { addLimits } from './limits-pages.ts'
@@ -61,6 +66,9 @@ interface Dependencies {
   receivers: Receivers
   gateways: readonly string[]
   currency: string
+  bypass: Bypass
+  resending: Resending
+  trail: Trail
 }
 
 /** Everything under `/admin`. */
@@ -86,6 +94,7 @@ export function createConsoleSection(given: Dependencies) {
       addPersonActions(router, deps)
       addPhoneActions(router, deps)
       addSessionActions(router, deps)
+      addHelpActions(router, deps)
       addPersonPage(router, deps)
       addAppActions(router, deps)
       addApps(router, deps)
@@ -96,5 +105,6 @@ export function createConsoleSection(given: Dependencies) {
       addLimits(router, deps)
       addAlerts(router, deps)
       addWebhooks(router, deps)
+      addAudit(router, deps)
     }
 }
