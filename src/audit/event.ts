@@ -1,5 +1,6 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
+import type { AuditEventTable } from '../db/tables/audit.ts'
 import { circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
@@ -94,6 +95,9 @@ export const EVENT_TYPES = [
 ] as const
 
 export type EventType = (typeof EVENT_TYPES)[number]
+
+/** An event as it is shown and exported. */
+export type RecordedEvent = Selectable<AuditEventTable>
 
 /**
  * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
