@@ -169,6 +169,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       phones,
       authenticators,
       backupCodes,
+      bypassCodes,
       trustedDevices,
       sessions,
       consents,

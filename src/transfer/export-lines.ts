@@ -1,6 +1,6 @@
 import type { ExportedAccount } from './account-export.ts'
 import { PHONE_COLUMNS } from './csv.ts'
-import { escapeFormula } from './formula.ts'
+import { csvCell } from './formula.ts'
 
 export type ExportFormat = 'csv' | 'jsonl'
 
@@ -29,10 +29,5 @@ function row(account: ExportedAccount, withPasswordHashes: boolean): string {
   })
   const fixed = [id, username, email ?? '', String(email_verified), name ?? '', String(disabled)]
   const cells = [...fixed, ...numbers, ...(withPasswordHashes ? [password_hash ?? ''] : [])]
-  return `${cells.map(cell).join(',')}\n`
-}
-
-function cell(text: string): string {
-  const safe = escapeFormula(text)
-  return /[",;\t\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+  return `${cells.map(csvCell).join(',')}\n`
 }

@@ -5,11 +5,17 @@
 const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/u
 
 /** A cell that stays text in a spreadsheet: an apostrophe is put before what would be worked out. */
-export function escapeFormula(cell: string): string {
+function escapeFormula(cell: string): string {
   return FORMULA.test(cell) ? `'${cell}` : cell
 }
 
 /** Takes off exactly what `escapeFormula` puts on. */
 export function unescapeFormula(cell: string): string {
   return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell
+}
+
+/** A cell of CSV that stays text in a spreadsheet. */
+export function csvCell(text: string): string {
+  const safe = escapeFormula(text)
+  return /[",;\t\r\n]|^\s|\s$/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }

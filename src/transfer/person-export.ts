@@ -7,6 +7,7 @@ import type { Consents } from '../oidc/consents.ts'
 import type { Sessions } from '../oidc/sessions.ts'
 import type { Authenticators } from '../second-factor/authenticators.ts'
 import type { BackupCodes } from '../second-factor/backup-codes.ts'
+import type { BypassCodes } from '../second-factor/bypass-codes.ts'
 import type { Phones } from '../second-factor/phones.ts'
 import type { TrustedDevices } from '../second-factor/trusted-devices.ts'
 
@@ -18,6 +19,7 @@ interface Dependencies {
   phones: Pick<Phones, 'list'>
   authenticators: Pick<Authenticators, 'describe'>
   backupCodes: Pick<BackupCodes, 'count'>
+  bypassCodes: Pick<BypassCodes, 'list'>
   trustedDevices: Pick<TrustedDevices, 'list'>
   sessions: Pick<Sessions, 'list'>
   consents: Pick<Consents, 'list'>
@@ -94,6 +96,9 @@ export function createPersonExport(deps: Dependencies) {
     const links = await sql<OneTimeLink>`
       select purpose, created_at as at, expires_at as expires, used_at as used from one_time_link
       where account_id = ${accountId} order by created_at`.execute(db)
+    const consoles = await sql<{ opened: Date; used: Date }>`
+      select created_at as opened, used_at as used from console_session where account_id = ${accountId}
+      order by created_at`.execute(db)
     const events: Array<Omit<RecordedEvent, 'account_id'>> = []
     for await (const { account_id: _, ...event } of deps.eventsOf(accountId)) events.push(event)
     return {
@@ -109,6 +114,8 @@ export function createPersonExport(deps: Dependencies) {
       messages: messages.rows,
       notices: notices.rows,
       links: links.rows,
+      bypassCodes: await deps.bypassCodes.list(accountId),
+      consoleSessions: consoles.rows,
       events,
     }
   }

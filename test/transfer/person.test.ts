@@ -88,8 +88,10 @@ describe('all about one person', () => {
       'audit_event',
       'authenticator',
       'backup_code',
+      'bypass_code',
       // Open for minutes, and told of by its events.
       'challenge',
+      'console_session',
       'notice',
       'oidc_record',
       'one_time_link',

@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { ROLES } from '../../accounts/account.ts'
 import type { Account } from '../../accounts/accounts.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
-import { type Actor, assertMay, type Permission } from '../../admin/permissions.ts'
+import { type Actor, actorName, assertMay, type Permission } from '../../admin/permissions.ts'
 import type { Audit } from '../../audit/audit.ts'
 import { Refusal } from '../../errors.ts'
 import { ACR } from '../../oidc/acr.ts'
@@ -57,6 +57,7 @@ export function createConsoleDoor(deps: Dependencies) {
     const role = ROLES.find((one) => one === account.role)
     if (!role) return 'no-role'
     const actor: Actor = { kind: 'person', id: account.id, role }
+    ctx.state.actor = actorName(actor)
     return { account, actor, fresh, formToken: forms.token(ctx, pageOf(token)) }
   }
 

@@ -8,6 +8,7 @@ import type { Receivers } from '../../admin/receivers.ts'
 import type { Resending } from '../../admin/resending.ts'
 import type { Traffic } from '../../admin/traffic.ts'
 import type { Trail } from '../../admin/trail.ts'
+import type { Transfers } from '../../admin/transfers.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { clientRoutes } from './client-routes.ts'
 import type { Cursors } from './cursors.ts'
@@ -18,6 +19,7 @@ import { peopleRoutes } from './people-routes.ts'
 import type { Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
 import { trafficRoutes } from './traffic-routes.ts'
+import { transferRoutes } from './transfer-routes.ts'
 import { webhookRoutes } from './webhook-routes.ts'
 
 /** What the operations are carried out by. */
@@ -29,6 +31,7 @@ export interface Operations {
   apps: Apps
   keys: Keys
   traffic: Traffic
+  transfers: Transfers
   receivers: Receivers
   bypass: Bypass
   resending: Resending
@@ -46,6 +49,7 @@ export function operations(deps: Operations): Route[] {
     ...keyRoutes(deps.keys),
     ...trafficRoutes(deps.traffic, cursors),
     ...webhookRoutes(deps.receivers),
+    ...transferRoutes(deps.transfers),
     ...helpRoutes(deps.bypass, deps.resending),
     ...auditRoutes(deps.trail, cursors),
   ]
