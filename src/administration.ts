@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
 import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
+import { createBypass } from './admin/bypass.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
@@ -9,7 +10,11 @@ import { createIdempotency } from './admin/idempotency.ts'
 import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createReceivers } from './admin/receivers.ts'
+import { createResending } from './admin/resending.ts'
 import { createSettings } from './admin/settings.ts'
+import { createTraffic } from './admin/traffic.ts'
+import { createTrail } from './admin/trail.ts'
 import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
@@ -17,6 +22,7 @@ import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import { ENGLISH } from './languages/language.ts'
 import type { Languages } from './languages/languages.ts'
+import { namesOf } from './messaging/orders.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { createConsoleSection } from './web/admin/section.ts'
@@ -51,12 +57,11 @@ export function createAdministration(deps: Dependencies) {
   }
   const people = createPeople({ ...rooms, phoneRules })
   const factors = createFactors({ ...rooms, phoneRules })
-  const verification = createPhoneVerification({
-    ...deps.codes,
-    accounts,
-    factors,
-    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
-  })
+  const languageOf = (tag: string | null) => languages.find(tag ?? '') ?? languages.byDefault
+  const verification = createPhoneVerification({ ...deps.codes, accounts, factors, languageOf })
+  const bypass = createBypass(rooms)
+  const resending = createResending({ ...deps.codes, accounts, languageOf })
+  const trail = createTrail(rooms)
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
@@ -64,8 +69,11 @@ export function createAdministration(deps: Dependencies) {
   const cursors = createCursors(secrets.cookieKeys)
   const apps = createApps(rooms)
   const keys = createKeys(rooms)
+  const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
+  const receivers = createReceivers(rooms.webhooks)
   const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
-  const operations = { people, factors, verification, transfers, cursors, apps, keys }
+  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, keys }
+  const operations = { people, factors, verification, cursors, ...beside }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -77,6 +85,12 @@ export function createAdministration(deps: Dependencies) {
     settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
+    gateways: namesOf({
+      texts: config.sms.gateways,
+      routes: config.sms.routes,
+      calls: config.sms.voiceGateways,
+    }),
+    currency: config.prices.currency,
   })
 
   return {

@@ -172,7 +172,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       trustedDevices,
       sessions,
       consents,
-      eventsOf: audit.about,
+      eventsOf: (accountId) => audit.export({ accountId }),
     }),
   }
 }

@@ -47,7 +47,7 @@ test('the pumping bench has figures of every defence, and in a short attack ours
 
 test('the dashboard bench fills, counts and looks, however few messages there are', async () => {
   const figures = await dashboard(createTestDatabase, { messages: 2000, days: 0.05 })
-  expect(figures).toMatchObject({ messages: 2000, allAnew: { statements: expect.any(Number) } })
+  expect(figures).toMatchObject({ messages: 2000, dayAnew: { statements: expect.any(Number) } })
   expect(figures.took.map(({ what }) => what)).toEqual(
     expect.arrayContaining([
       'roll-up of 30 seconds',

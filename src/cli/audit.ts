@@ -19,7 +19,7 @@ export function addAuditCommands(program: Command): void {
     .addHelpText('after', '\nExample:\n  npm run --silent cli -- audit export --since 2026-01-31')
     .action(async ({ since, json }: { since?: Date; json?: true }) =>
       inSession(async ({ audit }) => {
-        const events = audit.export(since)
+        const events = audit.export({ since })
         await write(json ? asArray(events) : asLines(events))
       }),
     )

@@ -157,9 +157,9 @@ export function createPhoneChanges(deps: Dependencies) {
     },
 
     /** Removes all of an account's factors, for an admin: the person enrols anew (ADM-10). */
-    async reset(accountId: string, reason: string): Promise<void> {
+    async reset(accountId: string): Promise<void> {
       await holding(db, accountId, async (trx) => {
-        await onChange(trx, { type: 'factors.reset', accountId, detail: { reason } })
+        await onChange(trx, { type: 'factors.reset', accountId })
         for (const table of ['phone', 'authenticator', 'backup_code'] as const)
           await trx.deleteFrom(table).where('account_id', '=', accountId).execute()
         await sql`

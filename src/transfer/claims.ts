@@ -78,12 +78,7 @@ export function createClaims({ db, clock }: { db: Db; clock: Clock }) {
         select from import_job where id = ${id} and runner = ${runner} and state = 'running' for update`.execute(
         on,
       )
-      if (rows.length > 0) return
-      throw new Refusal(
-        'import_taken_over',
-        409,
-        'This import was cancelled, or another process goes on with it.',
-      )
+      if (rows.length === 0) throw takenOver()
     },
 
     /** Leaves a job to whoever takes it up next. */
@@ -115,9 +110,12 @@ export function createClaims({ db, clock }: { db: Db; clock: Clock }) {
         on conflict do nothing`.execute(on)
     },
 
-    /** @param error why the rest couldn't be read; null when all was */
+    /**
+     * @param error why the rest couldn't be read; null when all was
+     * @throws Refusal when somebody else has taken it up, or it was cancelled
+     */
     async finish({ id, runner, dryRun }: Claimed, error: string | null): Promise<void> {
-      await sql`
+      const { rows } = await sql`
         with done as (
           update import_job set state = ${error === null ? 'done' : 'failed'}, error = ${error}, runner = null,
             bytes_done = case when ${error === null} then bytes_total else bytes_done end, updated_at = ${clock()}
@@ -125,8 +123,7 @@ export function createClaims({ db, clock }: { db: Db; clock: Clock }) {
           returning id, created, updated, failed
         ), emptied as (
           delete from import_chunk where job_id in (select id from done)
-        )
-        ${auditEntry(
+        ), noted as (${auditEntry(
           clock,
           {
             type: 'import.finished',
@@ -139,7 +136,17 @@ export function createClaims({ db, clock }: { db: Db; clock: Clock }) {
             },
           },
           sql`from done where not ${dryRun}::bool`,
-        )}`.execute(db)
+        )})
+        select id from done`.execute(db)
+      if (rows.length === 0) throw takenOver()
     },
   }
+}
+
+function takenOver(): Refusal {
+  return new Refusal(
+    'import_taken_over',
+    409,
+    'This import was cancelled, or another process goes on with it.',
+  )
 }

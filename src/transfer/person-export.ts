@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Accounts } from '../accounts/accounts.ts'
-import type { RecordedEvent } from '../audit/audit.ts'
+import type { RecordedEvent } from '../audit/event.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import type { Consents } from '../oidc/consents.ts'
