@@ -12,7 +12,9 @@ export function figuresSince(clock: Clock, from: number): RawBuilder<unknown>[] 
   return Object.values(SPANS).flatMap((span) => {
     const begins = sql`to_timestamp(floor(${from}::float8 / ${SPANS.quarter}::float8) * ${SPANS.quarter}::float8)`
     const since =
-      span === SPANS.fine ? sql`greatest(${begins}, ${clock()} - interval '1 day')` : begins
+      span === SPANS.fine
+        ? sql`greatest(${begins}, date_trunc('hour', ${clock()} - interval '1 day'))`
+        : begins
     const slotOf = (at: RawBuilder<unknown>) =>
       sql`to_timestamp(floor(extract(epoch from ${at}) / ${span}::int)::float8 * ${span}::float8)`
     return [delivery(span, since, slotOf), events(span, since, slotOf)]

@@ -60,7 +60,7 @@ export function printTour({ sample, adminSecret, app, issuer, dataDir, print }: 
   print.note('  -d grant_type=client_credentials -d scope=admin:read \\')
   print.note(`  | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`)
   print.note(`curl -s -H "Authorization: Bearer $TOKEN" \\`)
-  print.note(`  "${issuer}/api/admin/v1/accounts?limit=3"`)
+  print.note(`  "${issuer}/api/admin/v1/statistics?range=day"`)
   print.gap()
   print.note(`Each start makes ${username}, ${newcomer} and those three anew. Ctrl+C stops it.`)
 }
