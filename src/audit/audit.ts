@@ -1,14 +1,10 @@
-import { type Selectable, sql } from 'kysely'
+import { sql } from 'kysely'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
-import type { AuditEventTable } from '../db/tables/audit.ts'
-import { type AuditEvent, auditEntry, type EventType } from './event.ts'
+import { type AuditEvent, auditEntry, type EventType, type RecordedEvent } from './event.ts'
 import { type AuditFilter, type AuditPlace, type FoundEvent, pageOfEvents } from './search.ts'
 
 export type Audit = ReturnType<typeof createAudit>
-
-/** An event as it is shown and exported. */
-export type RecordedEvent = Selectable<AuditEventTable>
 
 const PAGE = 1000
 const DAY_SECONDS = 24 * 3600

@@ -1,5 +1,6 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
+import type { AuditEventTable } from '../db/tables/audit.ts'
 import { circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
@@ -102,6 +103,9 @@ export interface AuditEvent {
   clientId?: string | null | RawBuilder<unknown>
   detail?: Readonly<Record<string, string | number | boolean | null | RawBuilder<unknown>>>
 }
+
+/** An event as it is shown and exported. */
+export type RecordedEvent = Selectable<AuditEventTable>
 
 /** Longest text of a detail, in characters: what someone writes mustn't fill the trail. */
 const MAX_TEXT = 200

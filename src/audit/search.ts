@@ -1,7 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/schema.ts'
-import type { RecordedEvent } from './audit.ts'
-import type { EventType } from './event.ts'
+import type { EventType, RecordedEvent } from './event.ts'
 
 /** Which events are asked for; what is left out isn't looked at. */
 export interface AuditFilter {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
-import type { RecordedEvent } from '../audit/audit.ts'
+import type { RecordedEvent } from '../audit/event.ts'
 import { inSession } from './session.ts'
 
 export function addAuditCommands(program: Command): void {

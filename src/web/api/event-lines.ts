@@ -1,4 +1,4 @@
-import type { RecordedEvent } from '../../audit/audit.ts'
+import type { RecordedEvent } from '../../audit/event.ts'
 import type { Stream } from './streams.ts'
 
 export const EXPORT_FORMATS = ['jsonl', 'csv'] as const
