@@ -4,6 +4,7 @@ import type { Account, Accounts } from '../accounts/accounts.ts'
 import { auditEntry } from '../audit/event.ts'
 import { hashToken } from '../crypto/keys.ts'
 import { type Clock, later } from '../db/clock.ts'
+import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import type { PhoneChanges } from '../second-factor/phone-changes.ts'
 import { type PhoneRules, readPhone } from '../second-factor/phone-input.ts'
@@ -74,14 +75,19 @@ export function createBootstrap(deps: Dependencies) {
       const number = phone === undefined ? undefined : readPhone(phone, phoneRules)
       // Hashing is slow, so the account is made first, as anybody's; the link makes it an admin's.
       const account = await accounts.create(admin)
-      const used = await db.transaction().execute(async (trx) => {
+      const spend = async (trx: Db) => {
+        // All at once: whoever uses another link at the same moment waits here, and then finds none.
         const { rows } = await sql`
-          delete from bootstrap_link where token_hash = ${hashOf(token)} and expires_at > ${clock()}
+          delete from bootstrap_link where exists (
+            select from bootstrap_link where token_hash = ${hashOf(token)} and expires_at > ${clock()})
           returning token_hash`.execute(trx)
         if (rows.length === 0 || !(await accounts.makeFirstAdmin(trx, account.id))) return false
-        await sql`delete from bootstrap_link`.execute(trx)
         await auditEntry(clock, { type: 'bootstrap.used', accountId: account.id }).execute(trx)
         return true
+      }
+      const used = await retrying(() => db.transaction().execute(spend)).catch(async (error) => {
+        await accounts.remove(account.id)
+        throw error
       })
       if (!used) {
         await accounts.remove(account.id)

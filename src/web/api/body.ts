@@ -21,17 +21,28 @@ export async function readJson(ctx: Context): Promise<unknown> {
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    return JSON.parse(text, (name, value) => {
+    let members = 0
+    const parsed: unknown = JSON.parse(text, function (name, value) {
       if (FORBIDDEN.has(name)) throw new TypeError(`a member mustn't be called ${name}`)
+      if (!Array.isArray(this)) members += 1
       return value
     })
+    // The whole is parsed as the one member of an object of its own.
+    if (namesIn(text) !== members - 1) throw new TypeError('a member stands there twice')
+    return parsed
   } catch {
     throw new Refusal(
       'not_json',
       400,
-      'The body is not JSON in UTF-8, or has a member called __proto__, constructor or prototype.',
+      'The body is not JSON in UTF-8, or has a member twice, or one called __proto__, constructor or prototype.',
     )
   }
+}
+
+/** How many names of members JSON has: texts before a colon. Of two alike, a parser would keep one unseen. */
+function namesIn(json: string): number {
+  const texts = json.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)
+  return [...texts].filter(([, colon]) => colon !== undefined).length
 }
 
 /** A body as it comes. @throws Refusal when it has more than so many bytes */
