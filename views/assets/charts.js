@@ -167,6 +167,7 @@ function overTime({ columns, rows, drawn }, says) {
         tooltip,
         legend: {
           display: drawn.length > 1,
+          position: 'bottom',
           align: 'start',
           labels: {
             color: tone('ink'),

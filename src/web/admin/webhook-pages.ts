@@ -30,9 +30,9 @@ const KIND_WORDS: Record<AlertKind, string> = {
 }
 
 const TYPE_WORDS: Record<Delivery['type'], string> = {
-  'alert.raised': 'raised',
-  'alert.ended': 'over',
-  'alert.test': 'test',
+  'alert.raised': 'Raised',
+  'alert.ended': 'Over',
+  'alert.test': 'Test',
 }
 
 const STATE_TAGS = {
@@ -86,6 +86,7 @@ export function addWebhooks(router: Router, deps: Dependencies): void {
         kinds: webhook.kinds?.map((kind) => KIND_WORDS[kind]) ?? null,
         deliveries: deliveries.map((one) => ({
           ...one,
+          alert: one.type === 'alert.test' ? null : one.alert,
           type: TYPE_WORDS[one.type],
           state: STATE_TAGS[one.state],
         })),
