@@ -49,7 +49,7 @@ export function addOverview(router: Router, { door, pages, traffic }: Dependenci
         asOf: new Date(overview.asOf),
         bucketSeconds: overview.bucketSeconds,
         currency: overview.cost?.currency ?? null,
-        unpriced: overview.cost?.unpriced ?? 0,
+        unpriced: overview.cost?.unpriced ? countText(overview.cost.unpriced) : null,
       })
     }),
   )
