@@ -1,7 +1,10 @@
 import { writeFileSync } from 'node:fs'
-import { documentation, variables } from '../src/config/variables.ts'
+import { defaultOf, documentation, variables } from '../src/config/variables.ts'
+import { openApiDocument } from '../src/web/api/openapi.ts'
+import { type Operations, operations } from '../src/web/api/operations.ts'
 
 export const CONFIGURATION_PAGE = new URL('configuration.md', import.meta.url)
+export const API_DOCUMENT = new URL('openapi.json', import.meta.url)
 
 const ABOVE = `<!-- Made by \`npm run docs\` from src/config/variables.ts. Change it there. -->
 
@@ -41,17 +44,14 @@ function row(name: string): string[] {
   const { meaning, example, otherwise, secret } = doc
   return [
     `\`${name}\`${secret ? ' 🔒' : ''}`,
-    otherwise ?? defaultOf(name),
+    otherwise ?? asCodeOrNone(defaultOf(name)),
     meaning,
     asCode(example),
   ]
 }
 
-function defaultOf(name: string): string {
-  const [, schema] = Object.entries(variables.shape).find(([key]) => key === name) ?? []
-  if (!schema) throw new Error(`${name} is documented but not in the schema`)
-  const value: unknown = schema.parse(undefined)
-  return value === undefined ? 'none' : asCode(String(value))
+function asCodeOrNone(text: string | undefined): string {
+  return text === undefined ? 'none' : asCode(text)
 }
 
 function asCode(text: string): string {
@@ -62,4 +62,15 @@ function line(cells: readonly string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
 }
 
-if (import.meta.main) writeFileSync(CONFIGURATION_PAGE, configurationPage())
+/** The operations are told of and not carried out, so nothing need be behind them. */
+const NOTHING: Operations = new Proxy(Object.create(null), { get: () => NOTHING })
+
+/** The document `docs/openapi.json`, as a running provider answers with it. */
+export function apiDocument(): string {
+  return `${JSON.stringify(openApiDocument(operations(NOTHING)), undefined, 2)}\n`
+}
+
+if (import.meta.main) {
+  writeFileSync(CONFIGURATION_PAGE, configurationPage())
+  writeFileSync(API_DOCUMENT, apiDocument())
+}

@@ -1,14 +1,21 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
+import { createBypass } from './admin/bypass.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
+import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
 import { createReceivers } from './admin/receivers.ts'
+import { createResending } from './admin/resending.ts'
+import { createSettings } from './admin/settings.ts'
 import { createTraffic } from './admin/traffic.ts'
+import { createTrail } from './admin/trail.ts'
+import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
@@ -36,6 +43,8 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   units: UnitsOfWork
   pages: Pages
   forms: PageForms
+  /** has a started import worked off */
+  wakeImports: () => void
 }
 
 /** The admin's side, put together: its operations, and the API and the console over them. */
@@ -48,20 +57,23 @@ export function createAdministration(deps: Dependencies) {
   }
   const people = createPeople({ ...rooms, phoneRules })
   const factors = createFactors({ ...rooms, phoneRules })
-  const verification = createPhoneVerification({
-    ...deps.codes,
-    accounts,
-    factors,
-    languageOf: (tag) => languages.find(tag ?? '') ?? languages.byDefault,
-  })
+  const languageOf = (tag: string | null) => languages.find(tag ?? '') ?? languages.byDefault
+  const verification = createPhoneVerification({ ...deps.codes, accounts, factors, languageOf })
+  const bypass = createBypass(rooms)
+  const resending = createResending({ ...deps.codes, accounts, languageOf })
+  const trail = createTrail(rooms)
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
+  const apps = createApps(rooms)
+  const keys = createKeys(rooms)
   const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
   const receivers = createReceivers(rooms.webhooks)
-  const operations = { people, factors, verification, cursors, traffic, receivers }
+  const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
+  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, keys }
+  const operations = { people, factors, verification, cursors, ...beside }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -70,6 +82,7 @@ export function createAdministration(deps: Dependencies) {
     selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
+    settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
     gateways: namesOf({

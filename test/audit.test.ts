@@ -277,7 +277,7 @@ describe('what happens is recorded, in its order, with who, where and in which r
       await accounts.enable(blake.id)
       canary((await clients.create({ id: 'shop', redirectUris: [REDIRECT_URI] })).secret)
       await clients.remove('shop')
-      await phoneChanges.reset(blake.id, reason)
+      await inCircumstances({ ...BY_ADMIN, reason }, () => phoneChanges.reset(blake.id))
       await accounts.remove(blake.id)
       return blake
     })

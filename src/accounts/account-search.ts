@@ -41,6 +41,16 @@ const ORDERS: Record<
 /** Finds accounts by words' beginnings, an exact phone number, or what they are, page by page. */
 export function createAccountSearch({ db }: { db: Db }) {
   return {
+    /** The usernames of those of these accounts that are still there, by id. */
+    async usernames(ids: readonly string[]): Promise<Map<string, string>> {
+      const rows = await db
+        .selectFrom('account')
+        .select(['id', 'username'])
+        .where('id', 'in', [...ids, ''])
+        .execute()
+      return new Map(rows.map(({ id, username }) => [id, username]))
+    },
+
     async search(query: AccountQuery): Promise<ListedAccount[]> {
       const { column, cast, down } = ORDERS[query.sort ?? 'createdAt']
       const direction = down ? sql`desc` : sql`asc`

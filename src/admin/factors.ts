@@ -91,7 +91,7 @@ export function createFactors(deps: Dependencies) {
 
     /** Takes all factors away: the person adds new ones at the next sign-in (ADM-10). */
     reset: (actor: Actor, id: string, reason: string): Promise<void> =>
-      onAccount(actor, 'people.help', id, reason, () => phoneChanges.reset(id, reason)),
+      onAccount(actor, 'people.help', id, reason, () => phoneChanges.reset(id)),
 
     browsers: (actor: Actor, id: string) =>
       reading(actor, 'people.read', id, () => trustedDevices.list(id)),

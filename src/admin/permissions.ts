@@ -1,4 +1,4 @@
-import type { Account, Role } from '../accounts/account.ts'
+import { type Account, ROLES, type Role } from '../accounts/account.ts'
 import { circumstances, inCircumstances } from '../audit/circumstances.ts'
 import { Refusal } from '../errors.ts'
 
@@ -82,6 +82,12 @@ export function assertMayTouch(actor: Actor, { id, role }: Pick<Account, 'id' | 
       `This account has the role ${role}, which is above yours.`,
     )
   }
+}
+
+/** The account of a person who acted, as events name them; null for everybody else. */
+export function accountOf(actor: string): string | null {
+  const [role, id] = actor.split(':')
+  return id !== undefined && ROLES.some((one) => one === role) ? id : null
 }
 
 /**

@@ -1,11 +1,12 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import { Refusal } from '../errors.ts'
 import type { Language } from '../languages/language.ts'
-import type { Challenges, SendOutcome } from '../second-factor/challenges.ts'
+import type { Challenges } from '../second-factor/challenges.ts'
 import type { Guesses } from '../second-factor/guesses.ts'
 import type { Factors } from './factors.ts'
 import { createOnAccount } from './on-account.ts'
 import type { Actor } from './permissions.ts'
+import { assertSent } from './sent.ts'
 
 export type PhoneVerification = ReturnType<typeof createPhoneVerification>
 
@@ -46,7 +47,8 @@ export function createPhoneVerification(deps: Dependencies) {
         const record = await accounts.record(id)
         const language = deps.languageOf(record?.language ?? null)
         const asker = { address: `admin ${actor.id}`, language }
-        assertSent(await challenges.sendTo(seat, phoneId, asker))
+        const gone = new Refusal('no_phone', 404, 'The account has no such phone.')
+        assertSent(await challenges.sendTo(seat, phoneId, asker), gone)
         return { sent: true as const, expiresInSeconds: LIFE_SECONDS }
       }),
 
@@ -64,19 +66,4 @@ export function createPhoneVerification(deps: Dependencies) {
         throw new Refusal('no_code', 409, 'No code is asked for now. Send one first.')
       }),
   }
-}
-
-function assertSent(outcome: SendOutcome): void {
-  if (outcome === 'sent') return
-  if (outcome === 'ended') throw new Refusal('no_phone', 404, 'The account has no such phone.')
-  if (outcome === 'no-sends-left') {
-    const sentence = 'This code was sent as often as it may be. Wait until it has expired.'
-    throw new Refusal('no_sends_left', 429, sentence)
-  }
-  if ('refused' in outcome) {
-    const sentence = `Nothing was sent: ${outcome.refused.replaceAll('-', ' ')}. See the limits.`
-    throw new Refusal(`not_sent_${outcome.refused}`, 429, sentence, outcome.waitSeconds)
-  }
-  const sentence = 'It was sent a moment ago. Wait before you send it again.'
-  throw new Refusal('too_soon', 429, sentence, outcome.waitSeconds)
 }

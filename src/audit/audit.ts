@@ -1,13 +1,10 @@
-import { type Selectable, sql } from 'kysely'
+import { sql } from 'kysely'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
-import type { AuditEventTable } from '../db/tables/audit.ts'
-import { type AuditEvent, auditEntry, type EventType } from './event.ts'
+import { type AuditEvent, auditEntry, type EventType, type RecordedEvent } from './event.ts'
+import { type AuditFilter, type AuditPlace, type FoundEvent, pageOfEvents } from './search.ts'
 
 export type Audit = ReturnType<typeof createAudit>
-
-/** An event as it is shown and exported. */
-export type RecordedEvent = Selectable<AuditEventTable>
 
 const PAGE = 1000
 const DAY_SECONDS = 24 * 3600
@@ -47,20 +44,21 @@ export function createAudit({
         .execute()
     },
 
-    /** All events since a time, oldest first, read page by page. */
-    async *export(since: Date | undefined): AsyncGenerator<RecordedEvent> {
-      // As text: a Date would cut a time to milliseconds, and events between two pages would be lost.
-      let after = { at: since?.toISOString() ?? '-infinity', id: '0' }
-      for (;;) {
-        const { rows } = await sql<RecordedEvent & { at_exactly: string }>`
-          select *, at::text as at_exactly from audit_event
-          where (at, id) > (${after.at}::timestamptz, ${after.id}::bigint)
-          order by at, id limit ${PAGE}`.execute(db)
-        for (const { at_exactly: _, ...event } of rows) yield event
-        const last = rows.at(-1)
-        if (!last || rows.length < PAGE) return
-        after = { at: last.at_exactly, id: last.id }
-      }
+    /**
+     * A page of the events that a filter lets through, newest first.
+     * @param after the last event of the page before
+     */
+    search: (filter: AuditFilter, after: AuditPlace | undefined, limit: number) =>
+      pageOfEvents(db, filter, 'newest-first', after, limit),
+
+    /** All events that a filter lets through, oldest first, read page by page. */
+    async *export(filter: AuditFilter): AsyncGenerator<RecordedEvent> {
+      let last: FoundEvent | undefined
+      do {
+        const found = await pageOfEvents(db, filter, 'oldest-first', last?.place, PAGE)
+        for (const { place: _, ...event } of found) yield event
+        last = found.length < PAGE ? undefined : found.at(-1)
+      } while (last)
     },
 
     /** Deletes events past their keeping, `batch` at most. */

@@ -1,5 +1,6 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
+import type { AuditEventTable } from '../db/tables/audit.ts'
 import { circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
@@ -10,6 +11,7 @@ export const EVENT_TYPES = [
   'account.disabled',
   'account.enabled',
   'account.exported',
+  'account.imported',
   'account.invited',
   'account.role-changed',
   'account.unlocked',
@@ -51,6 +53,9 @@ export const EVENT_TYPES = [
   'country.resumed',
   'factors.reset',
   'keys.rotated',
+  'import.cancelled',
+  'import.finished',
+  'import.started',
   'message.delivered',
   'message.failed',
   'message.sent',
@@ -91,6 +96,9 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number]
 
+/** An event as it is shown and exported. */
+export type RecordedEvent = Selectable<AuditEventTable>
+
 /**
  * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
  * the `reason` that an admin writes (ADM-10).
@@ -118,7 +126,8 @@ export function auditEntry(
   source: RawBuilder<unknown> = sql``,
 ): RawBuilder<{ id: string }> {
   const { actor, requestId, address, reason } = circumstances()
-  const told = reason === undefined ? detail : { ...detail, reason }
+  // An event's own word says more of it than why it all was done.
+  const told = reason === undefined ? detail : { reason, ...detail }
   const members = Object.entries(told).flatMap(([name, value]) => [
     sql`${name}::text`,
     isExpression(value) ? value : sql`${JSON.stringify(shortened(value))}::jsonb`,

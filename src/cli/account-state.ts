@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { accountOutcome } from './account-output.ts'
 import { type Outcome, perform } from './output.ts'
 import { findAccount } from './people.ts'
-import { inSession, type Session } from './session.ts'
+import { because, inSession, type Session } from './session.ts'
 
 /** The commands that let somebody in again, or no more. */
 export function addAccountStateCommands(noun: Command): void {
@@ -49,7 +49,7 @@ export function addAccountStateCommands(noun: Command): void {
     (username: string, { reason }: { reason: string }) =>
       inSession(async (session) => {
         const { id } = await findAccount(session.accounts, username)
-        await session.phoneChanges.reset(id, reason)
+        await because(reason, () => session.phoneChanges.reset(id))
         return asItIs(session, username)
       }),
   )

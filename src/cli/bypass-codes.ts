@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { perform } from './output.ts'
 import { findAccount } from './people.ts'
-import { inSession } from './session.ts'
+import { because, inSession } from './session.ts'
 
 export function addBypassCodeCommands(program: Command): void {
   const noun = program
@@ -21,7 +21,7 @@ export function addBypassCodeCommands(program: Command): void {
     (username: string, { reason }: { reason: string }) =>
       inSession(async ({ accounts, bypassCodes }) => {
         const account = await findAccount(accounts, username)
-        const issued = await bypassCodes.issue(account.id, reason)
+        const issued = await because(reason, () => bypassCodes.issue(account.id))
         const until = issued.expiresAt.toISOString()
         return {
           json: issued,

@@ -1,4 +1,4 @@
-import { inCircumstances } from '../audit/circumstances.ts'
+import { circumstances, inCircumstances } from '../audit/circumstances.ts'
 import { type Config, readConfig, type Secrets } from '../config/config.ts'
 import { type CompleteSecrets, completeSecrets } from '../config/development-keys.ts'
 import { environment } from '../config/environment.ts'
@@ -25,6 +25,11 @@ export async function inSession<T>(work: (session: Session) => Promise<T>): Prom
       await rooms.alerts.idle()
     }
   })
+}
+
+/** Runs a part of the work for a reason, which stands in the audit trail. */
+export function because<T>(reason: string, work: () => T): T {
+  return inCircumstances({ ...circumstances(), reason }, work)
 }
 
 /** Runs work that needs no keys, on a database brought up to date. */

@@ -108,10 +108,9 @@ export function createBypassCodes(deps: Dependencies) {
 
     /**
      * Makes a code, which is shown only now, and ends the one before it. The owner is told.
-     * @param reason kept in the audit trail
      * @throws Refusal when the account is disabled or has no factor to stand in for
      */
-    issue(accountId: string, reason?: string): Promise<IssuedBypassCode> {
+    issue(accountId: string): Promise<IssuedBypassCode> {
       const [id, code] = [randomBytes(16).toString('base64url'), randomBackupCode()]
       const needsApproval = deps.consent === 'required'
       return holding(db, accountId, async (trx) => {
@@ -130,11 +129,7 @@ export function createBypassCodes(deps: Dependencies) {
           })
           .returning('expires_at')
           .executeTakeFirstOrThrow()
-        const detail = {
-          bypassCode: id,
-          ...(reason !== undefined && { reason }),
-          ...(needsApproval && { approval: 'needed' }),
-        }
+        const detail = { bypassCode: id, ...(needsApproval && { approval: 'needed' }) }
         await onChange(trx, { type: 'bypass-code.issued', accountId, detail })
         return { id, code: inGroups(code), expiresAt, needsApproval }
       })

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { type RawBuilder, sql } from 'kysely'
 import type { OnChange } from '../audit/change.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import { retrying } from '../db/faults.ts'
 import type { Language } from '../languages/language.ts'
 import type { Channel, RecipientFault } from '../messaging/gateway.ts'
-import { newestOf, type Purpose, seatOf, type Visitor } from './challenge-parts.ts'
+import { isOpen, newestOf, type Purpose, seatOf, type Visitor } from './challenge-parts.ts'
 import { createChallengeStatements } from './challenge-statements.ts'
 import { createLook } from './look.ts'
 import { logAlerts } from './send-alerts.ts'
@@ -56,16 +57,28 @@ export function createChallenges(deps: Dependencies) {
   const sending = createSending(deps, sends)
   const look = createLook({ db, clock, rules, phones, canCall: messenger.canCall })
 
+  /** The one challenge of somebody who is signing in just now, in whichever browser they began last. */
+  const newestSignIn = (accountId: string) => sql`
+    where account_id = ${accountId} and purpose = 'sign-in' and ${isOpen('challenge', clock())}
+    order by created_at desc limit 1`
+
   /** Counts a send of the visitor's challenge and sends it. */
-  async function sendTo(
+  const sendTo = (
     visitor: Visitor,
     phoneId: string | null,
-    { address, language }: Asker,
+    asker: Asker,
     channel: Channel = 'sms',
+  ): Promise<SendOutcome> => sendOf(newestOf(seatOf(visitor)), phoneId, asker, channel)
+
+  /** @param which `where` clause of the one challenge */
+  async function sendOf(
+    which: RawBuilder<unknown>,
+    phoneId: string | null,
+    { address, language }: Asker,
+    channel: Channel,
   ): Promise<SendOutcome> {
     const addressKey = fingerprint('address', address)
     const order = { phoneId, channel, language: language.tag, addressKey }
-    const which = newestOf(seatOf(visitor))
     const { rows } = await retrying(() => sends.send(which, order).execute(db))
     const [verdict] = rows
     if (!verdict) return 'ended'
@@ -130,6 +143,13 @@ export function createChallenges(deps: Dependencies) {
     /** Sends the same code again. Waiting time, send budget and limits are shared with every other send. */
     sendAgain: (visitor: Visitor, asker: Asker) => sendTo(visitor, null, asker),
 
+    /** The same for somebody who asks the help desk for it, in the sign-in they began last. */
+    sendAgainFor: (accountId: string, asker: Asker) =>
+      sendOf(newestSignIn(accountId), null, asker, 'sms'),
+
+    /** What the sign-in that somebody began last has come to. */
+    lookFor: (accountId: string) => look(newestSignIn(accountId)),
+
     /** Sends a code of another of the account's phones, within the same budgets. */
     sendTo,
 
@@ -162,7 +182,7 @@ export function createChallenges(deps: Dependencies) {
       await retrying(() => statements.askNothing(seatOf(visitor)).execute(db))
     },
 
-    look: (visitor: Visitor) => look(seatOf(visitor)),
+    look: (visitor: Visitor) => look(newestOf(seatOf(visitor))),
 
     /** Ends the visitor's challenge, also one that has expired: for a cancelled or restarted sign-in. */
     async close(visitor: Visitor): Promise<void> {

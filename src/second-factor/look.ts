@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import type { SendProblem } from '../db/tables/second-factor.ts'
@@ -12,9 +12,7 @@ import {
   type ChallengeRules,
   type Factor,
   isLocked,
-  newestOf,
   type Purpose,
-  type Seat,
 } from './challenge-parts.ts'
 import type { Phones } from './phones.ts'
 import { resendWait } from './send-waits.ts'
@@ -61,6 +59,8 @@ export interface OpenChallenge {
   triesLeft: number
   sendsLeft: number
   resendInSeconds: number
+  /** tag of the page that asked for the last send; null before the first */
+  language: string | null
   channel: Channel
   delivery: Delivery
   /** what stands in the way of texts to this phone, where that is known */
@@ -101,6 +101,7 @@ interface Row {
   sent_seconds_ago: number
   send_failed: boolean
   send_problem: SendProblem | null
+  language: string | null
   channel: Channel
   message: LatestMessage | null
 }
@@ -108,7 +109,7 @@ interface Row {
 /** As long as a person would wait: after it, silence is no longer "on its way". */
 const SENDING_AT_MOST_SECONDS = 15
 
-/** Shows what a visitor's newest challenge has come to, in one statement. Changes nothing. */
+/** Shows what a challenge has come to, in one statement. Changes nothing. */
 export function createLook({
   db,
   clock,
@@ -123,11 +124,11 @@ export function createLook({
   /** whether there are gateways that call */
   canCall: boolean
 }) {
-  function statement(seat: Seat) {
+  function statement(which: RawBuilder<unknown>) {
     const now = clock()
     const wait = resendWait(rules.resendSeconds, askedSends('held'))
     return sql<Row>`
-      with held as (select * from challenge ${newestOf(seat)})
+      with held as (select * from challenge ${which})
       select held.account_id, held.purpose, held.phone_id, p.number, held.authenticator_id, ${isLocked(now)} as locked,
         s.disabled_at is not null as disabled, held.attempts, held.sends, held.passed_with,
         floor(extract(epoch from held.passed_at))::int as passed_at, held.closed_at is not null as closed,
@@ -145,7 +146,7 @@ export function createLook({
         ceil(extract(epoch from held.last_sent_at - ${now}) + ${wait})::int as resend_seconds,
         floor(extract(epoch from ${now} - held.last_sent_at))::int as sent_seconds_ago,
         coalesce(held.send_failed_at >= held.last_sent_at, false) as send_failed,
-        held.send_problem, held.channel,
+        held.send_problem, held.language, held.channel,
         ${latestMessage({ challengeId: sql.ref('held.id'), phoneId: sql.ref('held.phone_id'), channel: sql.ref('held.channel') })} as message
       from held left join phone p on p.id = held.phone_id join second_factor s on s.account_id = held.account_id`
   }
@@ -172,6 +173,7 @@ export function createLook({
       triesLeft: rules.maxAttempts - row.attempts,
       sendsLeft: Math.max(0, rules.maxSends - row.sends),
       resendInSeconds: row.send_failed ? 0 : Math.max(0, row.resend_seconds),
+      language: row.language,
       channel: row.channel,
       delivery: deliveryOf(row),
       problem: row.send_problem,
@@ -181,8 +183,9 @@ export function createLook({
     }
   }
 
-  return async function look(seat: Seat): Promise<ChallengeView> {
-    const { rows } = await statement(seat).execute(db)
+  /** @param which `where` clause of the one challenge */
+  return async function look(which: RawBuilder<unknown>): Promise<ChallengeView> {
+    const { rows } = await statement(which).execute(db)
     const [row] = rows
     if (!row) return { state: 'none' }
     const { purpose, passed_at: passedAt, passed_with: factor } = row

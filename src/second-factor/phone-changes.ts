@@ -37,13 +37,17 @@ export function createPhoneChanges(deps: Dependencies) {
   }
 
   return {
-    /** Adds a number for an admin; see `phones.add`. */
+    /**
+     * Adds a number for an admin; see `phones.add`.
+     * @param on the transaction it is part of
+     */
     add(
       accountId: string,
       parsed: ParsedPhone,
       verified: boolean,
+      on: Db = db,
     ): Promise<Phone & { shared: boolean }> {
-      return holding(db, accountId, async (trx) => {
+      return holding(on, accountId, async (trx) => {
         const { shared, ...phone } = await phones.add(accountId, parsed, verified, trx)
         const detail = { verified: String(verified), shared: String(shared) }
         await onChange(trx, { type: 'phone.added', accountId, phoneId: phone.id, detail })
@@ -153,9 +157,9 @@ export function createPhoneChanges(deps: Dependencies) {
     },
 
     /** Removes all of an account's factors, for an admin: the person enrols anew (ADM-10). */
-    async reset(accountId: string, reason: string): Promise<void> {
+    async reset(accountId: string): Promise<void> {
       await holding(db, accountId, async (trx) => {
-        await onChange(trx, { type: 'factors.reset', accountId, detail: { reason } })
+        await onChange(trx, { type: 'factors.reset', accountId })
         for (const table of ['phone', 'authenticator', 'backup_code'] as const)
           await trx.deleteFrom(table).where('account_id', '=', accountId).execute()
         await sql`

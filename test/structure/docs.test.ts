@@ -1,7 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { CONFIGURATION_PAGE, configurationPage } from '../../docs/generate.ts'
+import {
+  API_DOCUMENT,
+  apiDocument,
+  CONFIGURATION_PAGE,
+  configurationPage,
+} from '../../docs/generate.ts'
 import { GATEWAY_NAMES } from '../../src/config/gateway-rules.ts'
 import { documentation, variables } from '../../src/config/variables.ts'
 
@@ -26,6 +31,10 @@ describe('the configuration page', () => {
   test('has every variable', () => {
     expect([...documentation.keys()].sort()).toEqual(Object.keys(variables.shape).sort())
   })
+})
+
+test('the document of the API is what npm run docs makes of its operations', () => {
+  expect(readFileSync(API_DOCUMENT, 'utf8')).toBe(apiDocument())
 })
 
 describe('the pages', () => {

@@ -654,7 +654,7 @@ describe('with only the password done (CHL-01, ADM-04, input 94)', () => {
   test('who changes the password meanwhile, or is disabled, ends it, the last page included (CHL-19)', async () => {
     for (const change of [
       (id: string) => house.rooms.accounts.setPassword(id, 'quite another horse', { how: 'reset' }),
-      (id: string) => house.rooms.phoneChanges.reset(id, 'lost'),
+      (id: string) => house.rooms.phoneChanges.reset(id),
     ]) {
       const [early, late] = [await newcomer(), await newcomer()]
       const [open, { flow: passed }] = [await atCode(early), await atBackupCodes(late)]

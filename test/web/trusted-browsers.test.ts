@@ -375,7 +375,7 @@ describe('it ends', () => {
         expect((await me.post('/account/app/prove', { code })).location).toContain('done=')
       },
     ],
-    ['a reset of all factors', ({ id }) => house.rooms.phoneChanges.reset(id, 'lost everything')],
+    ['a reset of all factors', ({ id }) => house.rooms.phoneChanges.reset(id)],
     [
       'another primary phone',
       async ({ id }) => {

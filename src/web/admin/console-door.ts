@@ -108,6 +108,28 @@ export function createConsoleDoor(deps: Dependencies) {
       })
     },
 
+    /**
+     * What a form with a file does. It reads the form itself, and must check its token once it has.
+     */
+    upload:
+      (
+        permission: Permission,
+        act: (
+          ctx: Context,
+          who: Who,
+          assertToken: (fields: Record<string, unknown>) => void,
+        ) => Promise<void>,
+      ) =>
+      async (ctx: Context) => {
+        const who = await visitOf(ctx)
+        if (who === 'no-role') return tellNoRole(ctx)
+        if (who === 'nobody') return tellSignedOut(ctx)
+        assertMay(who.actor, permission)
+        await act(ctx, who, ({ form_token: given }) =>
+          forms.assertToken(ctx, pageOf(tokenOf(ctx)), given),
+        )
+      },
+
     /** Has somebody show their second factor again, and come back here. @returns whether it is fresh already */
     isFresh(ctx: Context, { account, fresh }: Who): boolean {
       if (!fresh)

@@ -1,10 +1,13 @@
 import type Router from '@koa/router'
+import type { Bypass } from '../../admin/bypass.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { People } from '../../admin/people.ts'
 import { assertMayTouch } from '../../admin/permissions.ts'
+import type { Resending } from '../../admin/resending.ts'
 import type { Audit } from '../../audit/audit.ts'
 import { EVENT_TYPES } from '../../audit/event.ts'
 import { Refusal } from '../../errors.ts'
+import type { Delivery } from '../../second-factor/look.ts'
 import { idOf } from '../account/input.ts'
 import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
@@ -13,30 +16,44 @@ import type { Who } from './who.ts'
 
 const EVENTS = 15
 
+/** What became of a code, in words. */
+const DELIVERIES: Record<Delivery, string> = {
+  sending: 'is on its way',
+  accepted: 'was sent',
+  delivered: 'was delivered',
+  undelivered: 'was sent, and not delivered',
+  overdue: 'was sent, and should have arrived',
+  failed: 'was not sent: no gateway took it',
+  unconfirmed: 'may have been sent: no gateway said so',
+}
+
 interface Dependencies {
   door: ConsoleDoor
   pages: ConsolePages
   people: People
   factors: Factors
+  bypass: Bypass
+  resending: Resending
   audit: Audit
 }
 
 /** A person's page: everything about them, and the ways to what can be done. */
-export function addPersonPage(
-  router: Router,
-  { door, pages, people, factors, audit }: Dependencies,
-) {
+export function addPersonPage(router: Router, deps: Dependencies) {
+  const { door, pages, people, factors, bypass, resending, audit } = deps
+
   router.get(
     `${PEOPLE_URL}/:id`,
     door.page('people.read', async (ctx, who) => {
       const id = idOf(ctx)
       const person = await people.get(who.actor, id)
-      const [locks, phones, others, browsers, sessions, events] = await Promise.all([
+      const [locks, phones, others, browsers, sessions, codes, signIn, events] = await Promise.all([
         people.locks(who.actor, id),
         factors.phones(who.actor, id),
         factors.others(who.actor, id),
         factors.browsers(who.actor, id),
         factors.sessions(who.actor, id),
+        bypass.list(who.actor, id),
+        resending.look(who.actor, id),
         audit.history(id, EVENT_TYPES, EVENTS),
       ])
       pages.show(ctx, who, 'person', {
@@ -46,6 +63,8 @@ export function addPersonPage(
         others,
         browsers,
         sessions,
+        code: codes[0] ?? null,
+        signIn: signIn && { ...signIn, message: DELIVERIES[signIn.delivery] },
         events,
         untouchable: whyUntouchable(who, person),
       })

@@ -39,10 +39,11 @@ export function createBearer({ provider, units, accounts, isFresh }: Dependencie
     return { account, clientId, scope, extra }
   }
 
-  /** The scopes that a token has and its client is still registered for. */
+  /** The scopes that a token has and its client is still registered for; undefined without the client. */
   async function scopesOf(clientId: string | undefined, scope: string | undefined) {
     const client = clientId ? await provider.Client.find(clientId) : undefined
-    const registered = new Set(client?.scope?.split(' '))
+    if (!client) return undefined
+    const registered = new Set(client.scope?.split(' '))
     return new Set(scope?.split(' ').filter((one) => registered.has(one)))
   }
 
@@ -86,6 +87,7 @@ export function createBearer({ provider, units, accounts, isFresh }: Dependencie
     const person = await personOf(token)
     if (person) {
       const scopes = await scopesOf(person.clientId, person.scope)
+      if (!scopes) throw invalid(ctx)
       assertScope(ctx, scopes)
       const actor = actorOf(person.account, scopes)
       await assertFresh(ctx, person.extra)
@@ -94,7 +96,7 @@ export function createBearer({ provider, units, accounts, isFresh }: Dependencie
     const own = await provider.ClientCredentials.find(token)
     if (!own?.isValid || !own.clientId) throw invalid(ctx)
     const scopes = await scopesOf(own.clientId, own.scope)
-    if (scopes.size === 0 && !(await provider.Client.find(own.clientId))) throw invalid(ctx)
+    if (!scopes) throw invalid(ctx)
     assertScope(ctx, scopes)
     return { kind: 'client', id: own.clientId, role: scopes.has(WRITE) ? 'admin' : 'auditor' }
   }

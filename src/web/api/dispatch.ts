@@ -2,10 +2,11 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Idempotency } from '../../admin/idempotency.ts'
-import type { Actor } from '../../admin/permissions.ts'
+import { type Actor, assertMay } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { readJson } from './body.ts'
 import type { RawRequest, Reply, Route } from './route.ts'
+import { send } from './streams.ts'
 
 export const API_URL = '/api/admin/v1'
 
@@ -48,6 +49,8 @@ export function addOperations(router: Router, deps: Dependencies): void {
 
   const operate = (route: Route) => async (ctx: Context) => {
     const actor = await authenticate(ctx)
+    // Operations judge it too; here, before anything of the request is looked at.
+    assertMay(actor, route.permission)
     const hasBody = route.method !== 'get' && route.method !== 'delete'
     const raw: RawRequest = {
       params: ctx.params,
@@ -67,7 +70,7 @@ export function addOperations(router: Router, deps: Dependencies): void {
   }
 }
 
-function answer(ctx: Context, { status, body, version, location }: Reply): void {
+function answer(ctx: Context, { status, body, stream, version, location }: Reply): void {
   if (location !== undefined) ctx.set('Location', API_URL + location)
   if (version !== undefined) {
     const tag = `"${version}"`
@@ -78,7 +81,8 @@ function answer(ctx: Context, { status, body, version, location }: Reply): void 
     }
   }
   ctx.status = status
-  ctx.body = body === undefined ? null : body
+  if (stream) send(ctx, stream)
+  else ctx.body = body === undefined ? null : body
 }
 
 /** The version that `If-Match` names (RFC 9110 section 13.1.1); one that we never gave is nobody's. */

@@ -29,6 +29,15 @@ const problem = z.object({
   request: z.string().describe('id of the request, as in the log and the audit trail'),
 })
 
+/** What the parts of the API are about. */
+const TAGS: Readonly<Record<string, string>> = {
+  accounts: 'People: finding, making, editing, disabling, unlocking and erasing them',
+  'second factor': 'Phones, the authenticator app, backup codes',
+  sessions: 'Where somebody is signed in, and which browsers skip the code',
+  'help desk': 'Letting somebody in who can’t get a code just now',
+  audit: 'What happened, to whom, by whom',
+}
+
 /** The document of the API (OpenAPI 3.1), made of the schemas that check its requests. */
 export function openApiDocument(routes: readonly Route[]): Json {
   const components = new Map<string, unknown>()
@@ -103,6 +112,11 @@ export function openApiDocument(routes: readonly Route[]): Json {
       ...(route.answer && {
         content: { 'application/json': { schema: schemaOf(route.answer, 'output') } },
       }),
+      ...(route.streams && {
+        content: Object.fromEntries(
+          route.streams.map((type) => [type, { schema: { type: 'string' } }]),
+        ),
+      }),
     }
   }
 
@@ -112,7 +126,10 @@ export function openApiDocument(routes: readonly Route[]): Json {
     paths[path] = { ...paths[path], [route.method]: operation(route) }
   }
   components.set('Problem', schemaOf(problem, 'output'))
-  const tags = [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name }))
+  const tags = [...new Set(routes.map(({ tag }) => tag))].map((name) => ({
+    name,
+    description: TAGS[name],
+  }))
   return {
     openapi: '3.1.0',
     info: {

@@ -1,10 +1,19 @@
+import type { Apps } from '../../admin/apps.ts'
+import type { Bypass } from '../../admin/bypass.ts'
 import type { Factors } from '../../admin/factors.ts'
+import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
 import type { Receivers } from '../../admin/receivers.ts'
+import type { Resending } from '../../admin/resending.ts'
 import type { Traffic } from '../../admin/traffic.ts'
+import type { Trail } from '../../admin/trail.ts'
+import { auditRoutes } from './audit-routes.ts'
+import { clientRoutes } from './client-routes.ts'
 import type { Cursors } from './cursors.ts'
 import { factorRoutes } from './factor-routes.ts'
+import { helpRoutes } from './help-routes.ts'
+import { keyRoutes } from './key-routes.ts'
 import { peopleRoutes } from './people-routes.ts'
 import type { Route } from './route.ts'
 import { sessionRoutes } from './session-routes.ts'
@@ -17,18 +26,27 @@ export interface Operations {
   people: People
   factors: Factors
   verification: PhoneVerification
+  apps: Apps
+  keys: Keys
   traffic: Traffic
   receivers: Receivers
+  bypass: Bypass
+  resending: Resending
+  trail: Trail
 }
 
 /** Every operation of the API, in the order its document has them. */
-export function operations(given: Operations): Route[] {
-  const { cursors, people, factors, verification, traffic, receivers } = given
+export function operations(deps: Operations): Route[] {
+  const { cursors, people, factors, verification } = deps
   return [
     ...peopleRoutes(people, cursors),
     ...factorRoutes(factors, verification),
     ...sessionRoutes(factors),
-    ...trafficRoutes(traffic, cursors),
-    ...webhookRoutes(receivers),
+    ...clientRoutes(deps.apps, cursors),
+    ...keyRoutes(deps.keys),
+    ...trafficRoutes(deps.traffic, cursors),
+    ...webhookRoutes(deps.receivers),
+    ...helpRoutes(deps.bypass, deps.resending),
+    ...auditRoutes(deps.trail, cursors),
   ]
 }

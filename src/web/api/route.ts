@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Actor, Permission } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
+import type { Stream } from './streams.ts'
 
 /** What a request brings, unread. */
 export interface RawRequest {
@@ -16,6 +17,7 @@ export interface RawRequest {
 export interface Reply {
   status: number
   body: unknown
+  stream?: Stream
   /** of what `body` shows, for `ETag` */
   version?: number | undefined
   /** path of what was made, under the API's own */
@@ -38,6 +40,8 @@ export interface Route {
   status: 200 | 201 | 202 | 204
   /** undefined for an empty answer */
   answer: z.ZodType | undefined
+  /** content types of an answer that is a stream; undefined for JSON */
+  streams?: readonly string[]
   /** whether it takes `If-Match` and answers with an `ETag` */
   versioned: boolean
   /** refusals beside those that every operation has, by status */
@@ -124,6 +128,32 @@ export function route(
         location: given.location,
       }
     },
+  }
+}
+
+/** Makes an operation that only reads, and answers with more than is held at once. */
+export function streamRoute<Q extends z.ZodObject>({
+  handle,
+  ...spec
+}: Pick<Route, 'id' | 'tag' | 'path' | 'summary' | 'description' | 'permission'> & {
+  query: Q
+  streams: readonly string[]
+  handle: (actor: Actor, query: z.output<Q>) => Stream
+}): Route {
+  return {
+    ...spec,
+    method: 'get',
+    params: NOTHING,
+    body: undefined,
+    status: 200,
+    answer: undefined,
+    versioned: false,
+    refusals: [],
+    run: async (actor, { query }) => ({
+      status: 200,
+      body: undefined,
+      stream: handle(actor, read(spec.query, query, 400)),
+    }),
   }
 }
 

@@ -1,0 +1,30 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { Audit } from '../audit/audit.ts'
+import type { AuditFilter, AuditPlace, FoundEvent } from '../audit/search.ts'
+import { type Actor, accountOf, assertMay } from './permissions.ts'
+
+export type Trail = ReturnType<typeof createTrail>
+
+/** The audit trail, for those who may read it. */
+export function createTrail({ audit, accounts }: { audit: Audit; accounts: Accounts }) {
+  return {
+    /** Newest first. @param after the last event of the page before */
+    search(actor: Actor, filter: AuditFilter, after: AuditPlace | undefined, limit: number) {
+      assertMay(actor, 'audit.read')
+      return audit.search(filter, after, limit)
+    },
+
+    /** Usernames, by id, of the accounts that events name and that are still there. */
+    namesIn(actor: Actor, events: readonly FoundEvent[]): Promise<ReadonlyMap<string, string>> {
+      assertMay(actor, 'people.read')
+      const ids = events.flatMap((event) => [event.account_id, accountOf(event.actor)])
+      return accounts.usernames([...new Set(ids.filter((id) => id !== null))])
+    },
+
+    /** Oldest first, read as fast as it is taken. */
+    export(actor: Actor, filter: AuditFilter) {
+      assertMay(actor, 'audit.read')
+      return audit.export(filter)
+    },
+  }
+}
