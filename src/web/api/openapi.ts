@@ -36,6 +36,11 @@ const TAGS: Readonly<Record<string, string>> = {
   sessions: 'Where somebody is signed in, and which browsers skip the code',
   'help desk': 'Letting somebody in who can’t get a code just now',
   audit: 'What happened, to whom, by whom',
+  traffic: 'What sign-ins, codes and messages come to, and what limits them',
+  alerts: 'What somebody should look at',
+  webhooks: 'Receivers that are told of alerts',
+  clients: 'Apps: registering, editing and deleting them, and their secrets',
+  keys: 'Keys that tokens are signed with',
 }
 
 /** The document of the API (OpenAPI 3.1), made of the schemas that check its requests. */
