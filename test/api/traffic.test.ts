@@ -1,5 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ROLES } from '../../src/accounts/account.ts'
+import { createReceivers } from '../../src/admin/receivers.ts'
+import { createTraffic } from '../../src/admin/traffic.ts'
 import { type Api, openApi } from '../support/api.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
 import { addTraffic, pauseCountry, useBudget } from '../support/traffic.ts'
@@ -29,6 +32,41 @@ const events = async (type: string) => {
   )
   return rows
 }
+
+describe('what each role may', () => {
+  const MAY = {
+    admin: ['overview', 'messages', 'countries', 'list', 'liftPause', 'test'],
+    auditor: ['overview', 'messages', 'countries', 'list'],
+    helpdesk: ['overview', 'messages', 'countries'],
+  } as const
+
+  test.each(ROLES)(
+    '%s: that and nothing else, whichever way it is asked for [ADM-01]',
+    async (role) => {
+      const traffic = createTraffic({ ...house.rooms, rules: house.config.sms.limits })
+      const receivers = createReceivers(house.rooms.webhooks)
+      const actor = { kind: 'person', id: 'somebody', role } as const
+      const tried = {
+        overview: traffic.overview(actor, 'hour'),
+        messages: traffic.messages(actor, {}, 1, null),
+        countries: traffic.countries(actor),
+        list: receivers.list(actor),
+        liftPause: traffic.liftPause(actor, 'NO', 'none there'),
+        test: receivers.test(actor, 'wh_none'),
+      }
+      const outcomes = await Promise.all(
+        Object.entries(tried).map(async ([name, work]) => {
+          const code = await work.then(
+            () => 'done',
+            (error) => error.code,
+          )
+          return code === 'forbidden' ? [] : [name]
+        }),
+      )
+      expect(outcomes.flat()).toEqual(MAY[role])
+    },
+  )
+})
 
 describe('figures and messages by the API', () => {
   test('figures are shown for a range, and for no other', async () => {
