@@ -167,14 +167,9 @@ function overTime({ columns, rows, drawn }, says) {
         tooltip,
         legend: {
           display: drawn.length > 1,
+          position: 'bottom',
           align: 'start',
-          labels: {
-            color: tone('ink'),
-            usePointStyle: true,
-            pointStyle: 'line',
-            pointStyleWidth: 28,
-            padding: 14,
-          },
+          labels: { color: tone('ink'), boxWidth: 28, boxHeight: 0, padding: 14 },
         },
       },
     },

@@ -7,11 +7,17 @@ export interface ShownAlert extends ListedAlert {
   way: { url: string; label: string } | null
 }
 
-/** What one of the console's pages does about an alert; null where only the operator's own tools help. */
-export function withWay(actor: Actor, alert: ListedAlert): ShownAlert {
-  return { ...alert, way: alert.endedAt === null ? wayOf(actor, alert) : null }
+const GRAVITY: Record<ListedAlert['severity'], number> = { critical: 0, warning: 1, info: 2 }
+
+/** What is so now, the gravest first. */
+export function liveOf(actor: Actor, alerts: readonly ListedAlert[]): ShownAlert[] {
+  return alerts
+    .filter(({ endedAt }) => endedAt === null)
+    .toSorted((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity])
+    .map((alert) => ({ ...alert, way: wayOf(actor, alert) }))
 }
 
+/** What one of the console's pages does about it; null where only the operator's own tools help. */
 function wayOf(actor: Actor, { kind, subject }: ListedAlert): ShownAlert['way'] {
   const limits = { url: `${CONSOLE_URL}/limits`, label: 'Look at the limits' }
   switch (kind) {

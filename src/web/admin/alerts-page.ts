@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import { may } from '../../admin/permissions.ts'
 import type { Receivers } from '../../admin/receivers.ts'
 import type { Traffic } from '../../admin/traffic.ts'
-import { withWay } from './alert-ways.ts'
+import { liveOf } from './alert-ways.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
@@ -29,10 +29,9 @@ export function addAlerts(router: Router, deps: Dependencies): void {
         traffic.alerts(actor),
         seesWebhooks ? receivers.list(actor) : [],
       ])
-      const shown = alerts.map((alert) => withWay(actor, alert))
       pages.show(ctx, who, 'alerts', {
-        live: shown.filter(({ endedAt }) => endedAt === null),
-        past: shown.filter(({ endedAt }) => endedAt !== null),
+        live: liveOf(actor, alerts),
+        past: alerts.filter(({ endedAt }) => endedAt !== null),
         seesWebhooks,
         webhooks,
       })

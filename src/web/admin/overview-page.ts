@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Budget, Budgets, Traffic } from '../../admin/traffic.ts'
 import { BUDGET_PERCENT } from '../../alerts/kinds.ts'
 import type { Overview, Range } from '../../statistics/overview.ts'
-import { withWay } from './alert-ways.ts'
+import { liveOf } from './alert-ways.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
@@ -17,10 +17,10 @@ interface Dependencies {
 }
 
 const RANGES: ReadonlyArray<{ range: Range; label: string }> = [
-  { range: 'hour', label: 'Hour' },
-  { range: 'day', label: 'Day' },
-  { range: 'week', label: 'Week' },
-  { range: 'month', label: 'Month' },
+  { range: 'hour', label: 'hour' },
+  { range: 'day', label: 'day' },
+  { range: 'week', label: 'week' },
+  { range: 'month', label: 'month' },
 ]
 
 const query = z.object({ range: z.enum(['hour', 'day', 'week', 'month']).catch('day') })
@@ -42,16 +42,14 @@ export function addOverview(router: Router, { door, pages, traffic }: Dependenci
           url: `${CONSOLE_URL}?range=${one.range}`,
           current: one.range === range,
         })),
-        alerts: alerts
-          .filter(({ endedAt }) => endedAt === null)
-          .map((alert) => withWay(who.actor, alert)),
+        alerts: liveOf(who.actor, alerts),
         tiles: tilesOf(overview),
         meters: metersOf(budgets),
         figures: figuresOf(overview),
         asOf: new Date(overview.asOf),
         bucketSeconds: overview.bucketSeconds,
         currency: overview.cost?.currency ?? null,
-        unpriced: overview.cost?.unpriced ?? 0,
+        unpriced: overview.cost?.unpriced ? countText(overview.cost.unpriced) : null,
       })
     }),
   )

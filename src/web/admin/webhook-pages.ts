@@ -30,10 +30,12 @@ const KIND_WORDS: Record<AlertKind, string> = {
 }
 
 const TYPE_WORDS: Record<Delivery['type'], string> = {
-  'alert.raised': 'raised',
-  'alert.ended': 'over',
-  'alert.test': 'test',
+  'alert.raised': 'Raised',
+  'alert.ended': 'Over',
+  'alert.test': 'Test',
 }
+
+const TICKED = 'It is told of the kinds that are ticked; with no tick at all, of everything.'
 
 const STATE_TAGS = {
   waiting: { label: 'waiting', kind: 'warn' },
@@ -58,6 +60,7 @@ export function addWebhooks(router: Router, deps: Dependencies): void {
     title: () => 'New webhook',
     says: () => [
       'Each alert is posted there when it begins and when it is over, signed by the scheme of Standard Webhooks. Nothing in it is about a person.',
+      TICKED,
       'You get a secret to check signatures with. It is shown once.',
     ],
     button: 'Make the webhook',
@@ -86,6 +89,7 @@ export function addWebhooks(router: Router, deps: Dependencies): void {
         kinds: webhook.kinds?.map((kind) => KIND_WORDS[kind]) ?? null,
         deliveries: deliveries.map((one) => ({
           ...one,
+          alert: one.type === 'alert.test' ? null : one.alert,
           type: TYPE_WORDS[one.type],
           state: STATE_TAGS[one.state],
         })),
@@ -107,6 +111,7 @@ export function addWebhooks(router: Router, deps: Dependencies): void {
     ...on('edit'),
     title: () => 'Edit the webhook',
     says: () => [
+      TICKED,
       'Another address gets another secret at once, since the old one knows the old secret.',
     ],
     button: 'Save',
@@ -194,14 +199,11 @@ function fieldsOf(webhook: Webhook | null): FormField[] {
       value: webhook?.description ?? '',
     },
     ...ALERT_KINDS.map(
-      (kind, index): FormField => ({
+      (kind): FormField => ({
         name: kind,
         label: KIND_WORDS[kind],
         kind: 'tick',
         value: webhook?.kinds?.includes(kind) ? 'yes' : '',
-        ...(index === 0 && {
-          hint: 'It is told of what is ticked. With no tick at all, of everything.',
-        }),
       }),
     ),
   ]

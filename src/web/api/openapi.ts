@@ -36,11 +36,11 @@ const TAGS: Readonly<Record<string, string>> = {
   sessions: 'Where somebody is signed in, and which browsers skip the code',
   'help desk': 'Letting somebody in who can’t get a code just now',
   audit: 'What happened, to whom, by whom',
-  clients: 'Apps that people sign in to, APIs and programs',
-  keys: 'What ID tokens are signed with',
-  traffic: 'What sign-ins and messages come to, what limits them, and pauses',
+  traffic: 'What sign-ins, codes and messages come to, and what limits them',
   alerts: 'What somebody should look at',
-  webhooks: 'Who is told of alerts',
+  webhooks: 'Receivers that are told of alerts',
+  clients: 'Apps: registering, editing and deleting them, and their secrets',
+  keys: 'Keys that tokens are signed with',
   'imports and exports': 'Accounts by the thousand, and what is kept about people',
 }
 
