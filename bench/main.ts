@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { dashboard } from './dashboard/dashboard.ts'
 import { reportDashboard } from './dashboard/report.ts'
 import { startDatabases } from './databases.ts'
+import { benchImport, importReport } from './import/import.ts'
 import { pumping } from './pumping/pumping.ts'
 import { report } from './pumping/report.ts'
 
@@ -20,6 +21,10 @@ const BENCHES: Record<
   async dashboard({ fresh }, { messages }) {
     const figures = await dashboard(fresh, { messages, days: 30 })
     return { figures, text: reportDashboard(figures) }
+  },
+  async import({ fresh }) {
+    const figures = await benchImport(fresh)
+    return { figures, text: importReport(figures) }
   },
 }
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs'
-import { documentation, variables } from '../src/config/variables.ts'
+import { defaultOf, documentation, variables } from '../src/config/variables.ts'
 import { openApiDocument } from '../src/web/api/openapi.ts'
 import { type Operations, operations } from '../src/web/api/operations.ts'
 
@@ -44,17 +44,14 @@ function row(name: string): string[] {
   const { meaning, example, otherwise, secret } = doc
   return [
     `\`${name}\`${secret ? ' 🔒' : ''}`,
-    otherwise ?? defaultOf(name),
+    otherwise ?? asCodeOrNone(defaultOf(name)),
     meaning,
     asCode(example),
   ]
 }
 
-function defaultOf(name: string): string {
-  const [, schema] = Object.entries(variables.shape).find(([key]) => key === name) ?? []
-  if (!schema) throw new Error(`${name} is documented but not in the schema`)
-  const value: unknown = schema.parse(undefined)
-  return value === undefined ? 'none' : asCode(String(value))
+function asCodeOrNone(text: string | undefined): string {
+  return text === undefined ? 'none' : asCode(text)
 }
 
 function asCode(text: string): string {

@@ -1,21 +1,28 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
 import { createBypass } from './admin/bypass.ts'
 import { createConsoleSessions } from './admin/console-sessions.ts'
 import { createFactors } from './admin/factors.ts'
 import { createFreshness } from './admin/freshness.ts'
 import { createIdempotency } from './admin/idempotency.ts'
+import { createKeys } from './admin/keys.ts'
 import { createPeople } from './admin/people.ts'
 import { createPhoneVerification } from './admin/phone-verification.ts'
+import { createReceivers } from './admin/receivers.ts'
 import { createResending } from './admin/resending.ts'
+import { createSettings } from './admin/settings.ts'
+import { createTraffic } from './admin/traffic.ts'
 import { createTrail } from './admin/trail.ts'
+import { createTransfers } from './admin/transfers.ts'
 import type { AppOptions } from './app-options.ts'
 import type { Codes } from './codes.ts'
 import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import { ENGLISH } from './languages/language.ts'
 import type { Languages } from './languages/languages.ts'
+import { namesOf } from './messaging/orders.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { createConsoleSection } from './web/admin/section.ts'
@@ -36,6 +43,8 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log'> {
   units: UnitsOfWork
   pages: Pages
   forms: PageForms
+  /** has a started import worked off */
+  wakeImports: () => void
 }
 
 /** The admin's side, put together: its operations, and the API and the console over them. */
@@ -58,7 +67,13 @@ export function createAdministration(deps: Dependencies) {
   const isFresh = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
-  const operations = { people, factors, verification, cursors, bypass, resending, trail }
+  const apps = createApps(rooms)
+  const keys = createKeys(rooms)
+  const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
+  const receivers = createReceivers(rooms.webhooks)
+  const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
+  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, keys }
+  const operations = { people, factors, verification, cursors, ...beside }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({
     ...deps,
@@ -67,8 +82,15 @@ export function createAdministration(deps: Dependencies) {
     selfEnrolment: config.selfEnrolment,
     english: languages.find('en') ?? ENGLISH,
     audit: rooms.audit,
+    settings: createSettings({ db, config }),
     sessions: consoleSessions,
     bootstrap,
+    gateways: namesOf({
+      texts: config.sms.gateways,
+      routes: config.sms.routes,
+      calls: config.sms.voiceGateways,
+    }),
+    currency: config.prices.currency,
   })
 
   return {

@@ -15,6 +15,7 @@ import { createClientThrottle } from './oidc/client-throttle.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
+import { createImportWorker } from './transfer/worker.ts'
 import { ACCOUNT_APP } from './web/account/account-app.ts'
 import { CONSOLE_APP, CONSOLE_URL } from './web/admin/console-app.ts'
 import { createBrowserCookie } from './web/browser-cookie.ts'
@@ -97,7 +98,16 @@ async function assemble(
   const browsers = createBrowserCookie(secure)
   const forms = createPageForms({ ...config, cookieKeys: secrets.cookieKeys, browsers })
   const forgotten = createForgotten({ ...rooms, pages, forms, log })
-  const administration = createAdministration({ ...parts, rooms, codes, units, pages, forms })
+  const importWorker = createImportWorker({ ...rooms, log })
+  const administration = createAdministration({
+    ...parts,
+    rooms,
+    codes,
+    units,
+    pages,
+    forms,
+    wakeImports: importWorker.wake,
+  })
   const lasting = {
     ...parts,
     rooms,
@@ -130,7 +140,7 @@ async function assemble(
   const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
     log.warn({ error }, 'figures were put off'),
   )
-  const workers = [figures, keyWatch]
+  const workers = [figures, keyWatch, importWorker]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()

@@ -3,7 +3,8 @@ import { contactOf } from './accounts/contact.ts'
 import { createLinkMails } from './accounts/link-mails.ts'
 import { createLinks } from './accounts/links.ts'
 import { createPasswordQuality } from './accounts/password-quality.ts'
-import { createPasswords } from './accounts/passwords.ts'
+import { COST, createPasswords } from './accounts/passwords.ts'
+import { createSignerKeys } from './accounts/signer-keys.ts'
 import { createThrottle } from './accounts/throttle.ts'
 import { createAlerts } from './alerts/alerts.ts'
 import { createWebhooks } from './alerts/webhooks.ts'
@@ -34,6 +35,9 @@ import { createStandIns } from './second-factor/stand-ins.ts'
 import { createTrustedDevices } from './second-factor/trusted-devices.ts'
 import { createMessageList } from './statistics/message-list.ts'
 import { createStatistics } from './statistics/statistics.ts'
+import { createAccountExport } from './transfer/account-export.ts'
+import { createImports } from './transfer/imports.ts'
+import { createPersonExport } from './transfer/person-export.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
@@ -48,6 +52,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const fingerprint = createFingerprints(await openPepper(db, vault))
   const throttle = createThrottle({ db, clock })
   const links = createLinks({ db, clock })
+  const signerKeys = createSignerKeys({ db, vault })
   const audit = createAudit({ db, clock, retentionDays: config.auditRetentionDays })
   const sessions = createSessions({ db, vault, clock })
   const phones = createPhones({ db, clock, vault, fingerprint, sharing: config.phoneSharing })
@@ -85,13 +90,30 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const accounts = createAccounts({
     db,
     clock,
-    passwords: createPasswords(),
+    passwords: createPasswords(COST, signerKeys.find),
     quality: createPasswordQuality({ brand: config.brand.name }),
     throttle,
     fingerprint,
     links,
     onChange,
   })
+
+  const authenticators = createAuthenticators({
+    db,
+    clock,
+    vault,
+    onChange,
+    holdOffSeconds: config.holdOffSeconds,
+    brand: config.brand.name,
+  })
+  const phoneChanges = createPhoneChanges({
+    db,
+    clock,
+    phones,
+    onChange,
+    holdOffSeconds: config.holdOffSeconds,
+  })
+  const consents = createConsents({ db, vault, clock })
 
   return {
     alerts,
@@ -120,27 +142,38 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       fingerprint,
       mailLink: canMail ? notices.queueLink : undefined,
     }),
-    authenticators: createAuthenticators({
-      db,
-      clock,
-      vault,
-      onChange,
-      holdOffSeconds: config.holdOffSeconds,
-      brand: config.brand.name,
-    }),
-    phoneChanges: createPhoneChanges({
-      db,
-      clock,
-      phones,
-      onChange,
-      holdOffSeconds: config.holdOffSeconds,
-    }),
+    authenticators,
+    phoneChanges,
+    consents,
     sendStates: createSendStates({ db, clock, rules: config.sms.limits }),
     statistics: createStatistics({ db, clock, prices: config.prices }),
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
     clients: createClients({ db, clock, vault, production: config.production }),
-    consents: createConsents({ db, vault, clock }),
     signingKeys: createSigningKeys({ db, vault, clock }),
+    imports: createImports({
+      db,
+      clock,
+      vault,
+      fingerprint,
+      signerKeys,
+      phoneChanges,
+      sharing: config.phoneSharing,
+      allowedCountries: config.sms.allowedCountries,
+      defaultCountry: config.defaultCountry,
+    }),
+    exportAccounts: createAccountExport({ db, phones }),
+    exportPerson: createPersonExport({
+      db,
+      accounts,
+      phones,
+      authenticators,
+      backupCodes,
+      bypassCodes,
+      trustedDevices,
+      sessions,
+      consents,
+      eventsOf: (accountId) => audit.export({ accountId }),
+    }),
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { dashboard } from '../bench/dashboard/dashboard.ts'
 import { reportDashboard } from '../bench/dashboard/report.ts'
+import { benchImport, importReport } from '../bench/import/import.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
@@ -46,7 +47,7 @@ test('the pumping bench has figures of every defence, and in a short attack ours
 
 test('the dashboard bench fills, counts and looks, however few messages there are', async () => {
   const figures = await dashboard(createTestDatabase, { messages: 2000, days: 0.05 })
-  expect(figures).toMatchObject({ messages: 2000, allAnew: { statements: expect.any(Number) } })
+  expect(figures).toMatchObject({ messages: 2000, dayAnew: { statements: expect.any(Number) } })
   expect(figures.took.map(({ what }) => what)).toEqual(
     expect.arrayContaining([
       'roll-up of 30 seconds',
@@ -56,4 +57,10 @@ test('the dashboard bench fills, counts and looks, however few messages there ar
   )
   for (const { median, longest } of figures.took) expect(longest).toBeGreaterThanOrEqual(median)
   expect(reportDashboard(figures)).toContain('| overview of the hour ')
+})
+
+test('the import bench imports every row, and has figures of it', async () => {
+  const figures = await benchImport(createTestDatabase, 700)
+  expect(figures).toMatchObject({ rows: 700, seconds: expect.any(Number) })
+  expect(importReport(figures)).toMatch(/700 rows .*\n.* rows a second\n.* MB at most/)
 })

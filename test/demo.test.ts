@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { afterAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { createScriptedBrowser } from '../examples/scripted-browser.ts'
 import { freePort } from './support/ports.ts'
 
@@ -91,6 +92,26 @@ async function readTour(child: Awaited<ReturnType<typeof startDemo>>): Promise<s
   return output
 }
 
+/** Of the last day's figures, what is looked at here. */
+const overview = z.object({
+  totals: z.object({ passed: z.number(), conversion: z.number() }),
+  cost: z.object({ total: z.number() }),
+})
+
+/** The newest code on the simulated phone for a number. */
+async function codeFor(at: string, phone: string): Promise<string> {
+  const response = await fetch(new URL('/dev/outbox.json', at))
+  const messages = (await response.json()) as Array<{ to: string; text: string }>
+  return /#(\d+)$/.exec(messages.findLast(({ to }) => to === phone)?.text ?? '')?.[1] ?? ''
+}
+
+/** What the lines that the demo gives for a shell answer. */
+async function askApi(output: string): Promise<unknown> {
+  const lines = output.slice(output.indexOf('TOKEN='))
+  const shell = spawn('sh', ['-c', lines.slice(0, lines.indexOf('\n\n'))])
+  return JSON.parse(await text(shell.stdout))
+}
+
 test('npm run demo tells where to click, and it is so', { timeout: 90_000 }, async () => {
   const child = await startDemo([])
   const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
@@ -126,6 +147,21 @@ test('npm run demo tells where to click, and it is so', { timeout: 90_000 }, asy
     await browser.page.form({ has: 'code' }).submit({ code })
     expect(browser.page.text).toContain('insufficient_user_authentication')
     expect(browser.page.text).toContain('"done":"transfers"')
+
+    // The admin's side: a console to sign in to, and an API for programs.
+    const [, console = ''] = /Console +(http\S+)/.exec(output) ?? []
+    const admin = createScriptedBrowser()
+    await admin.open(console)
+    await admin.page.form({ has: 'password' }).submit({ username: 'kim', password })
+    await admin.page.form({ has: 'code' }).submit({ code: await codeFor(console, '+46701740608') })
+    expect(admin.page.status).toBe(200)
+    expect(new URL(admin.page.url).pathname).toMatch(/^\/admin/)
+    expect(admin.page.text).toContain('kim')
+    const { totals, cost } = overview.parse(await askApi(output))
+    expect(totals.passed).toBeGreaterThan(20)
+    expect(totals.conversion).toBeGreaterThan(0.5)
+    expect(cost.total).toBeGreaterThan(0)
+    expect(output).toMatch(/Made up \d{4} messages of the last 30 days/)
   } finally {
     child.kill('SIGINT')
   }

@@ -1,17 +1,32 @@
 import { ConfigError, readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
+import { openDatabase } from '../../src/db/client.ts'
+import { databaseClock } from '../../src/db/clock.ts'
+import type { Db } from '../../src/db/schema.ts'
 import { createLog } from '../../src/log.ts'
+import { createRooms } from '../../src/rooms.ts'
 import { type RunningServer, startServer } from '../../src/server.ts'
 import { type ProtectedApi, startProtectedApi } from '../protected-api/protected-api.ts'
 import { type RelyingParty, startRelyingParty } from '../relying-party/relying-party.ts'
+import { fillHouse, regulars } from './crowd.ts'
+import { topUp } from './history.ts'
 import { choosePort } from './ports.ts'
 import { createPrinter } from './printer.ts'
-import { API_ID, CLIENT_ID, registerSample } from './sample.ts'
+import { API_ID, CLIENT_ID, registerSample, registerStaff } from './sample.ts'
 import { signIn } from './sign-in.ts'
 import { printTour } from './tour.ts'
 
 const print = createPrinter(process.stdout)
-const running: { provider?: RunningServer; app?: RelyingParty; api?: ProtectedApi } = {}
+const running: {
+  provider?: RunningServer
+  app?: RelyingParty
+  api?: ProtectedApi
+  history?: { stop(): Promise<void> }
+  database?: { close(): Promise<void> }
+} = {}
+
+/** How often what happened meanwhile is made up. */
+const TOP_UP_MS = 60_000
 
 /** The demo: a provider, an app with an API and a simulated phone in this process, and one sign-in through them. */
 async function demo(): Promise<void> {
@@ -33,6 +48,10 @@ async function demo(): Promise<void> {
     TRUSTED_DEVICE_DAYS: '14',
     SMS_GATEWAYS: 'outbox',
     VOICE_GATEWAYS: 'outbox',
+    // Of the traffic that is made up; these texts cost nothing.
+    SMS_PRICES:
+      'gatewayapi/SE=0.048;gatewayapi/DK=0.036;gatewayapi/NO=0.052;messagebird/*=0.055;vonage/DE=0.0788;vonage/FR=0.0654;twilio/US=0.0083;twilio/GB=0.0463;*=0.08',
+    VOICE_PRICES: '*=0.09',
     // Each start signs in once, and nobody pays for these texts.
     SMS_LIMIT_PHONE_HOUR: '1000',
     SMS_LIMIT_PHONE_DAY: '1000',
@@ -44,8 +63,11 @@ async function demo(): Promise<void> {
   const log = createLog(config.logLevel, true)
   running.provider = await startServer({ config, secrets: complete, log })
   await running.provider.ready
-  const sample = await registerSample({ config, secrets: complete, log, appPort })
   const { issuer, dataDir } = config
+  const database = await openDatabase({ url: undefined, dataDir, poolSize: 2 }, log)
+  running.database = database
+  const rooms = await createRooms(database.db, databaseClock, config, complete)
+  const sample = await registerSample(rooms, complete, appPort)
   running.api = await startProtectedApi({
     issuer,
     clientId: API_ID,
@@ -66,7 +88,29 @@ async function demo(): Promise<void> {
   print.note(`From a cold start to a verified ID token: ${seconds()} s.`)
 
   if (process.argv.includes('--once')) return stop(0)
-  printTour({ sample, app, issuer, dataDir, print })
+  const adminSecret = await registerStaff(rooms, sample.password)
+  await fillHouse(database.db, databaseClock, rooms, sample.username)
+  const began = performance.now()
+  const messages = await topUp(database.db, databaseClock, regulars())
+  const took = ((performance.now() - began) / 1000).toFixed(1)
+  print.note(`Made up ${messages} messages of the last 30 days for the console (${took} s).`)
+  running.history = goOn(database.db)
+  printTour({ sample, adminSecret, app, issuer, dataDir, print })
+}
+
+/** Lets the made-up traffic go on while the demo runs. */
+function goOn(db: Db) {
+  let work: Promise<unknown> = Promise.resolve()
+  const timer = setInterval(() => {
+    // Traffic that isn't there is no reason to end the demo; the next time makes up for it.
+    work = work.then(() => topUp(db, databaseClock, regulars())).catch(() => {})
+  }, TOP_UP_MS)
+  return {
+    async stop() {
+      clearInterval(timer)
+      await work
+    },
+  }
 }
 
 function seconds(): string {
@@ -78,8 +122,10 @@ async function stop(code: number): Promise<void> {
   // A second Ctrl+C doesn't wait.
   if (stopping) process.exit(code)
   stopping = true
+  await running.history?.stop()
   await running.app?.close()
   await running.api?.close()
+  await running.database?.close()
   await running.provider?.stop()
   process.exit(code)
 }

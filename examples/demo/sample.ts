@@ -1,21 +1,26 @@
 import { createHmac } from 'node:crypto'
-import { usernameKey } from '../../src/accounts/account.ts'
-import type { Config } from '../../src/config/config.ts'
+import { type Role, usernameKey } from '../../src/accounts/account.ts'
 import type { CompleteSecrets } from '../../src/config/development-keys.ts'
-import { openDatabase } from '../../src/db/client.ts'
-import { databaseClock } from '../../src/db/clock.ts'
-import type { Log } from '../../src/log.ts'
-import { parsePhoneNumber } from '../../src/phone-number.ts'
-import { createRooms, type Rooms } from '../../src/rooms.ts'
+import { type ParsedPhone, parsePhoneNumber } from '../../src/phone-number.ts'
+import type { Rooms } from '../../src/rooms.ts'
 
 export const CLIENT_ID = 'demo-app'
 export const API_ID = 'demo-api'
+/** a program that reads at the admin's side */
+export const ADMIN_CLIENT_ID = 'demo-admin'
 
 /** From the range that the Swedish authority keeps for fiction: they ring nowhere. */
 const PHONE = '+46701740605'
 const WORK_PHONE = '+46701740606'
 /** robin's, who has none yet and is to add it */
 export const NEW_PHONE = '+46701740607'
+
+/** Those at the admin's side, each with a phone. */
+export const STAFF = [
+  { username: 'kim', role: 'admin', phone: '+46701740608' },
+  { username: 'hanna', role: 'helpdesk', phone: '+46701740609' },
+  { username: 'otto', role: 'auditor', phone: '+46701740610' },
+] as const satisfies ReadonlyArray<{ username: string; role: Role; phone: string }>
 
 export interface Sample {
   username: string
@@ -29,35 +34,45 @@ export interface Sample {
   apiSecret: string
 }
 
-interface Settings {
-  config: Config
-  secrets: CompleteSecrets
-  log: Log
-  appPort: number
-}
-
 /**
  * Makes the sample people and registers the app and its API, through the rooms and beside the running provider,
  * as the command line does. All are made anew at each start, whatever was done to them in the one before.
  */
-export async function registerSample({ config, secrets, log, appPort }: Settings): Promise<Sample> {
-  const database = await openDatabase({ url: undefined, dataDir: config.dataDir, poolSize: 2 }, log)
-  try {
-    const rooms = await createRooms(database.db, databaseClock, config, secrets)
-    const password = samplePassword(secrets)
-    const backupCodes = await makeAlex(rooms, password)
-    await makePerson(rooms, 'robin', password)
-    return {
-      username: 'alex',
-      password,
-      phone: PHONE,
-      backupCodes,
-      newcomer: 'robin',
-      ...(await registerClients(rooms, `http://localhost:${appPort}`)),
-    }
-  } finally {
-    await database.close()
+export async function registerSample(
+  rooms: Rooms,
+  secrets: CompleteSecrets,
+  appPort: number,
+): Promise<Sample> {
+  const password = samplePassword(secrets)
+  const backupCodes = await makeAlex(rooms, password)
+  await makePerson(rooms, 'robin', password)
+  return {
+    username: 'alex',
+    password,
+    phone: PHONE,
+    backupCodes,
+    newcomer: 'robin',
+    ...(await registerClients(rooms, `http://localhost:${appPort}`)),
   }
+}
+
+/**
+ * Makes those who work at the admin's side, and a program that does; anew at each start, too.
+ * @returns the program's secret
+ */
+export async function registerStaff(rooms: Rooms, password: string): Promise<string> {
+  for (const { username, role, phone } of STAFF) {
+    const id = await makePerson(rooms, username, password, role)
+    await rooms.phones.add(id, parsed(phone), true)
+  }
+  await rooms.clients.remove(ADMIN_CLIENT_ID)
+  const { secret = '' } = await rooms.clients.create({
+    id: ADMIN_CLIENT_ID,
+    name: 'Example program',
+    grants: ['client_credentials'],
+    scope: ['admin:read'],
+  })
+  return secret
 }
 
 /** Two phones and backup codes. @returns the codes */
@@ -76,6 +91,7 @@ async function makePerson(
   { accounts, throttle, fingerprint }: Rooms,
   username: string,
   password: string,
+  role?: Role,
 ): Promise<string> {
   // Someone may have tried wrong passwords on purpose; a new start forgives them.
   await throttle.clear(fingerprint('name', usernameKey(username)))
@@ -83,7 +99,7 @@ async function makePerson(
   if (before) await accounts.remove(before.id)
   const name = `${username.charAt(0).toUpperCase()}${username.slice(1)} Sample`
   const email = `${username}@example.com`
-  const { id } = await accounts.create({ username, password, name, email })
+  const { id } = await accounts.create({ username, password, name, email, role })
   return id
 }
 
@@ -107,7 +123,8 @@ async function registerClients({ clients }: Rooms, app: string) {
   return { clientSecret, apiSecret }
 }
 
-function parsed(number: string) {
+/** @throws Error when it is none that can be texted */
+export function parsed(number: string): ParsedPhone {
   const phone = parsePhoneNumber(number, '*')
   if ('fault' in phone) throw new Error(`the sample phone number ${number} is ${phone.fault}`)
   return phone

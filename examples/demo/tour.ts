@@ -1,8 +1,9 @@
 import type { Printer } from './printer.ts'
-import { NEW_PHONE, type Sample } from './sample.ts'
+import { ADMIN_CLIENT_ID, NEW_PHONE, type Sample, STAFF } from './sample.ts'
 
 interface Tour {
   sample: Sample
+  adminSecret: string
   app: string
   issuer: string
   dataDir: string
@@ -10,13 +11,15 @@ interface Tour {
 }
 
 /** Tells where to click to see each thing that signing in has. */
-export function printTour({ sample, app, issuer, dataDir, print }: Tour): void {
+export function printTour({ sample, adminSecret, app, issuer, dataDir, print }: Tour): void {
   const { username, newcomer, password, backupCodes } = sample
+  const [admin, helpdesk, auditor] = STAFF
   print.title('Now you')
   print.table([
     ['App', app],
+    ['Console', `${issuer}/admin`],
     ['Phone', `${issuer}/dev/outbox shows texts and mails`],
-    ['Password', `${password} for ${username} and for ${newcomer}`],
+    ['Password', `${password} for ${username} and for ${newcomer}, and all others`],
   ])
   print.stop(
     'First sign-in',
@@ -41,6 +44,23 @@ export function printTour({ sample, app, issuer, dataDir, print }: Tour): void {
   )
   print.stop('Languages', 'At the foot of each page.')
   print.stop('Audit trail', `DATA_DIR=${dataDir} npm run --silent cli -- audit export`)
+  print.title('The admin’s side')
+  print.stop(
+    'Console',
+    `Sign in at ${issuer}/admin as ${admin.username} (${admin.role}); the code comes to ${admin.phone} on the phone’s page. ${helpdesk.username} is ${helpdesk.role}, ${auditor.username} is ${auditor.role}, and each may do less.`,
+  )
+  print.stop(
+    'What you see',
+    'is made up: 190 people and a month of traffic, with a gateway that had a bad day and an attack that was stopped. Nothing of it was ever sent.',
+  )
+  print.stop('API', `${issuer}/api/admin/v1/openapi.json describes it. To ask it something:`)
   print.gap()
-  print.note(`Each start makes ${username} and ${newcomer} anew. Ctrl+C stops it.`)
+  print.note(`TOKEN=$(curl -s ${issuer}/token \\`)
+  print.note(`  -u ${ADMIN_CLIENT_ID}:${adminSecret} \\`)
+  print.note('  -d grant_type=client_credentials -d scope=admin:read \\')
+  print.note(`  | sed 's/.*"access_token":"\\([^"]*\\).*/\\1/')`)
+  print.note(`curl -s -H "Authorization: Bearer $TOKEN" \\`)
+  print.note(`  "${issuer}/api/admin/v1/statistics?range=day"`)
+  print.gap()
+  print.note(`Each start makes ${username}, ${newcomer} and those three anew. Ctrl+C stops it.`)
 }

@@ -127,19 +127,25 @@ export function createAccounts(deps: Dependencies) {
       })
     },
 
-    /** Deletes an account and all that is its own; as for `disable`. @returns false when it is gone already */
+    /**
+     * Deletes an account and all that is its own, tries under its name included. What was recorded stays, under
+     * an id that leads to nobody any more.
+     * @param options as for `disable`
+     * @returns false when it is gone already
+     */
     async remove(id: string, { keepAdmin = false } = {}): Promise<boolean> {
       return db.transaction().execute(async (trx) => {
         if (keepAdmin) await assertOtherAdmin(trx, id)
         const held = await trx
           .selectFrom('account')
-          .select('id')
+          .select('username_key')
           .where('id', '=', id)
           .forUpdate()
           .executeTakeFirst()
         if (!held) return false
         // While it is there, so that what hangs on it can be ended.
         await onChange(trx, { type: 'account.deleted', accountId: id })
+        await throttle.forgetName(trx, fingerprint('name', held.username_key))
         await trx.deleteFrom('account').where('id', '=', id).execute()
         return true
       })

@@ -90,20 +90,20 @@ export function accountOf(actor: string): string | null {
   return id !== undefined && ROLES.some((one) => one === role) ? id : null
 }
 
+/** An actor as the audit trail and the log name them. */
+export function actorName({ kind, id, role }: Actor): string {
+  return kind === 'client' ? `client:${id}` : `${role}:${id}`
+}
+
 /**
  * Runs what an actor does, so that every event of it tells who and why.
  * @param reason in the actor's words; undefined where none is asked for
  */
-export function asActor<T>(
-  { kind, id, role }: Actor,
-  reason: string | undefined,
-  work: () => T,
-): T {
-  const actor = kind === 'client' ? `client:${id}` : `${role}:${id}`
+export function asActor<T>(by: Actor, reason: string | undefined, work: () => T): T {
   // The place is for an account's owner to know again; an admin's says nothing to them, and is nobody's business.
   const { requestId, address } = circumstances()
   return inCircumstances(
-    { requestId, address, actor, ...(reason !== undefined && { reason }) },
+    { requestId, address, actor: actorName(by), ...(reason !== undefined && { reason }) },
     work,
   )
 }

@@ -11,6 +11,7 @@ export const EVENT_TYPES = [
   'account.disabled',
   'account.enabled',
   'account.exported',
+  'account.imported',
   'account.invited',
   'account.role-changed',
   'account.unlocked',
@@ -52,6 +53,9 @@ export const EVENT_TYPES = [
   'country.resumed',
   'factors.reset',
   'keys.rotated',
+  'import.cancelled',
+  'import.finished',
+  'import.started',
   'message.delivered',
   'message.failed',
   'message.sent',
@@ -92,6 +96,9 @@ export const EVENT_TYPES = [
 
 export type EventType = (typeof EVENT_TYPES)[number]
 
+/** An event as it is shown and exported. */
+export type RecordedEvent = Selectable<AuditEventTable>
+
 /**
  * Ids and plain words only: no name, number, address, code or token ever stands in an event. One text is free,
  * the `reason` that an admin writes (ADM-10).
@@ -103,9 +110,6 @@ export interface AuditEvent {
   clientId?: string | null | RawBuilder<unknown>
   detail?: Readonly<Record<string, string | number | boolean | null | RawBuilder<unknown>>>
 }
-
-/** An event as it is shown and exported. */
-export type RecordedEvent = Selectable<AuditEventTable>
 
 /** Longest text of a detail, in characters: what someone writes mustn't fill the trail. */
 const MAX_TEXT = 200

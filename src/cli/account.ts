@@ -54,6 +54,17 @@ export function addAccountCommands(program: Command): void {
     }),
   )
 
+  const everything = noun
+    .command('export')
+    .description('print all that is kept about one person (GDPR, article 15), as JSON')
+    .argument('<username>')
+  perform(everything, 'account export anna', async (username: string) =>
+    inSession(async ({ accounts, exportPerson }) => {
+      const json = await exportPerson((await findAccount(accounts, username)).id)
+      return { json, text: JSON.stringify(json, null, 2) }
+    }),
+  )
+
   addAccountStateCommands(noun)
   addRoleCommand(noun)
 }

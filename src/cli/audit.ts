@@ -1,9 +1,7 @@
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
-import type { RecordedEvent } from '../audit/event.ts'
 import { inSession } from './session.ts'
+import { asArray, asLines, write } from './stream.ts'
 
 export function addAuditCommands(program: Command): void {
   const noun = program.command('audit').description('what happened, to whom, by whom')
@@ -25,28 +23,6 @@ export function addAuditCommands(program: Command): void {
         await write(json ? asArray(events) : asLines(events))
       }),
     )
-}
-
-async function* asLines(events: AsyncIterable<RecordedEvent>): AsyncGenerator<string> {
-  for await (const event of events) yield `${JSON.stringify(event)}\n`
-}
-
-async function* asArray(events: AsyncIterable<RecordedEvent>): AsyncGenerator<string> {
-  let before = '['
-  for await (const event of events) {
-    yield `${before}${JSON.stringify(event)}`
-    before = ',\n'
-  }
-  yield before === '[' ? '[]\n' : ']\n'
-}
-
-/** Writes as fast as it is read, and stops when nobody reads any more, as behind `| head`. */
-async function write(parts: AsyncIterable<string>): Promise<void> {
-  try {
-    await pipeline(Readable.from(parts), process.stdout, { end: false })
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPIPE')) throw error
-  }
 }
 
 const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })])

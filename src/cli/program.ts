@@ -6,7 +6,9 @@ import { addBackupCodeCommands } from './backup-codes.ts'
 import { addBypassCodeCommands } from './bypass-codes.ts'
 import { addClientCommands } from './client.ts'
 import { addDoctor } from './doctor.ts'
+import { addExportCommands } from './export.ts'
 import { addGatewayCommands } from './gateway.ts'
+import { addImport } from './import.ts'
 import { addKeyCommands } from './keys.ts'
 import { addLimitCommands } from './limits.ts'
 import { addMigrate } from './migrate.ts'
@@ -35,6 +37,8 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addBypassCodeCommands(program)
   addClientCommands(program)
   addKeyCommands(program)
+  addImport(program)
+  addExportCommands(program)
   addAuditCommands(program)
   addLimitCommands(program)
   addAlertCommands(program)

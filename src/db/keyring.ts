@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { type Vault, VaultError } from '../crypto/vault.ts'
 import type { Db } from './schema.ts'
 
-const PEPPER = { name: 'fingerprint-pepper', column: 'keyring.value' }
+const PEPPER = 'fingerprint-pepper'
+const placeOf = (name: string) => ({ column: 'keyring.value', row: name })
 
 /**
  * The random key under which personal values are fingerprinted. It lives sealed in the database, so that
@@ -12,19 +13,11 @@ const PEPPER = { name: 'fingerprint-pepper', column: 'keyring.value' }
  * @throws Error with a sentence for the operator when no key opens it
  */
 export async function openPepper(db: Db, vault: Vault): Promise<Buffer> {
-  const place = { column: PEPPER.column, row: PEPPER.name }
-  await db
-    .insertInto('keyring')
-    .values({ name: PEPPER.name, value: vault.seal(randomBytes(32), place) })
-    .onConflict((conflict) => conflict.doNothing())
-    .execute()
-  const { value } = await db
-    .selectFrom('keyring')
-    .select('value')
-    .where('name', '=', PEPPER.name)
-    .executeTakeFirstOrThrow()
   try {
-    return vault.open(value, place)
+    await keepSecret(db, vault, PEPPER, randomBytes(32))
+    const pepper = await findSecret(db, vault, PEPPER)
+    if (!pepper) throw new Error('the pepper was lost in the moment it was made')
+    return pepper
   } catch (error) {
     if (!(error instanceof VaultError)) throw error
     throw new Error(
@@ -32,4 +25,28 @@ export async function openPepper(db: Db, vault: Vault): Promise<Buffer> {
       { cause: error },
     )
   }
+}
+
+/** Keeps a secret under a name, sealed; one that is there already stays. */
+export async function keepSecret(
+  db: Db,
+  vault: Vault,
+  name: string,
+  secret: Buffer,
+): Promise<void> {
+  await db
+    .insertInto('keyring')
+    .values({ name, value: vault.seal(secret, placeOf(name)) })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
+}
+
+/** @throws VaultError when no key opens it */
+export async function findSecret(db: Db, vault: Vault, name: string): Promise<Buffer | undefined> {
+  const row = await db
+    .selectFrom('keyring')
+    .select('value')
+    .where('name', '=', name)
+    .executeTakeFirst()
+  return row && vault.open(row.value, placeOf(name))
 }

@@ -26,6 +26,7 @@ import type {
 } from './tables/second-factor.ts'
 import type { DeliveryStatTable, EventStatTable, RollUpTable } from './tables/statistics.ts'
 import type { SendAlertTable, SendDayTable, SendTrafficTable } from './tables/traffic.ts'
+import type { ImportChunkTable, ImportFailureTable, ImportJobTable } from './tables/transfer.ts'
 
 export type Db = Kysely<Database>
 
@@ -93,4 +94,8 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   signing_key: SigningKeyTable
+  /** transfer */
+  import_job: ImportJobTable
+  import_failure: ImportFailureTable
+  import_chunk: ImportChunkTable
 }

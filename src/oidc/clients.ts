@@ -19,6 +19,7 @@ import {
 } from './client-rows.ts'
 import { createClientSecrets } from './client-secrets.ts'
 import { assertSensible, type NewClient, newClient } from './new-client.ts'
+import { OUTLIVING_GRANTS } from './sealed-records.ts'
 
 export type { ClientSummary, NewClient }
 export type Clients = ReturnType<typeof createClients>
@@ -172,13 +173,17 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
     },
 
     /**
+     * Removes a client with all that it was given, so that one of the same id that comes later inherits nothing.
      * @returns whether there was such a client
      * @throws Refusal for one that is part of Sallyport
      */
     async remove(id: string): Promise<boolean> {
       assertNotBuiltIn(id)
       const { rows } = await sql`
-        with gone as (delete from client where id = ${id} returning id)
+        with gone as (delete from client where id = ${id} returning id),
+        ended as (
+          delete from oidc_record where client_id = ${id} and exists (select from gone)
+            and model <> all(${OUTLIVING_GRANTS}::text[]))
         ${auditEntry(clock, { type: 'client.deleted', clientId: sql`id` }, sql`from gone`)}`.execute(
         db,
       )

@@ -26,6 +26,7 @@ const members = {
   grants: z.array(z.enum(GRANTS)).min(1).max(GRANTS.length).describe('Grant types it may use.'),
   scope: z
     .array(z.enum(SCOPES))
+    .min(1)
     .max(SCOPES.length)
     .nullable()
     .describe(

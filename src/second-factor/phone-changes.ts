@@ -37,13 +37,17 @@ export function createPhoneChanges(deps: Dependencies) {
   }
 
   return {
-    /** Adds a number for an admin; see `phones.add`. */
+    /**
+     * Adds a number for an admin; see `phones.add`.
+     * @param on the transaction it is part of
+     */
     add(
       accountId: string,
       parsed: ParsedPhone,
       verified: boolean,
+      on: Db = db,
     ): Promise<Phone & { shared: boolean }> {
-      return holding(db, accountId, async (trx) => {
+      return holding(on, accountId, async (trx) => {
         const { shared, ...phone } = await phones.add(accountId, parsed, verified, trx)
         const detail = { verified: String(verified), shared: String(shared) }
         await onChange(trx, { type: 'phone.added', accountId, phoneId: phone.id, detail })

@@ -5,8 +5,9 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import { brand, type ParsedPhone, type PhoneNumber, prefixOf } from '../phone-number.ts'
+import { brand, type ParsedPhone, type PhoneNumber } from '../phone-number.ts'
 import { holding } from './hold.ts'
+import { createPhoneColumns } from './phone-columns.ts'
 import { type Sharing, takeTurns } from './phone-sharing.ts'
 
 export type Phones = ReturnType<typeof createPhones>
@@ -43,13 +44,7 @@ export function createPhones({ db, clock, vault, fingerprint, sharing }: Depende
     return brand(vault.open(row.number, { column: 'phone.number', row: row.id }).toString())
   }
 
-  function columnsOf(id: string, { number }: ParsedPhone) {
-    return {
-      sealed: vault.seal(number, { column: 'phone.number', row: id }),
-      whole: fingerprint('phone', number),
-      prefix: fingerprint('phone-prefix', prefixOf(number)),
-    }
-  }
+  const columnsOf = createPhoneColumns({ vault, fingerprint })
 
   async function whyNotAdded(accountId: string, number: PhoneNumber): Promise<Refusal> {
     const held = await db

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import { beginningOf, hourOf, isIn, SPANS } from './slots.ts'
+import { beginningOf, isIn, SPANS, type Sum } from './slots.ts'
 import { addTimes, countTimes, timeGroup } from './times.ts'
 
 /** What is counted by gateway, country and channel; see `DeliveryStatTable`. */
@@ -28,14 +28,22 @@ const IS_BILLED = sql`(state not in ('trying', 'refused') and gateway <> 'outbox
 const SOON_SECONDS = 60
 
 /**
- * Codes that were granted a send for which no gateway was tried, as a select of their account: all were left alone,
- * none has a sender there, or the SIM was swapped. (A message has its row before it is sent.)
+ * The trail of a slot, as a common table expression: always found by its time, since there may be any number of events
+ * of a type.
  */
-export const untriedCodes = (beginning: RawBuilder<Date>): RawBuilder<unknown> => sql`
+export const heard = (beginning: RawBuilder<Date>): RawBuilder<unknown> => sql`
+  heard as materialized (
+    select at, type, actor, account_id, detail from audit_event where ${isIn(sql`at`, beginning, SPANS.fine)}
+  )`
+
+/**
+ * Of `heard`, codes that were granted a send for which no gateway was tried, as a select of their account: all were
+ * left alone, none has a sender there, or the SIM was swapped. (A message has its row before it is sent.)
+ */
+export const UNTRIED_CODES = sql`
   select distinct on (e.detail ->> 'challenge') e.account_id
-  from audit_event e
-  where ${isIn(sql`e.at`, beginning, SPANS.fine)}
-    and (e.type = 'code.issued' or e.type = 'code.sent-again' and e.detail ->> 'send' = '1')
+  from heard e
+  where (e.type = 'code.issued' or e.type = 'code.sent-again' and e.detail ->> 'send' = '1')
     and e.detail ->> 'factor' in ('sms', 'voice')
     and not exists (
       select from message m where m.challenge_id = e.detail ->> 'challenge'
@@ -55,6 +63,7 @@ export function deliveryFigures(slot: number): RawBuilder<unknown> {
     SPANS.fine,
     beginning,
     sql`
+      ${heard(beginning)},
       begun as materialized (
         select * from message where ${isIn(sql`created_at`, beginning, SPANS.fine)}
       ),
@@ -82,14 +91,14 @@ export function deliveryFigures(slot: number): RawBuilder<unknown> {
         where carried.began_at >= ${beginning}
       ),
       refused as (
-        select e.detail ->> 'country' as country from audit_event e
-        where e.type = 'code.not-sent' and e.actor <> 'system' and ${isIn(sql`e.at`, beginning, SPANS.fine)}
+        select e.detail ->> 'country' as country from heard e
+        where e.type = 'code.not-sent' and e.actor <> 'system'
       ),
       untried as (
         select (
           select p.country from phone p where p.account_id = of.account_id order by p.is_primary desc, p.id limit 1
         ) as country
-        from (${untriedCodes(beginning)}) as of
+        from (${UNTRIED_CODES}) as of
       ),
       each_ (gateway, country, channel, ${columns()}, time) as (
         select gateway, country, channel, 1, (accepted or typed_at is not null)::int, delivered::int,
@@ -109,16 +118,16 @@ export function deliveryFigures(slot: number): RawBuilder<unknown> {
   )
 }
 
-/** The figures of the hour that a slot is in, from those of its slots. */
-export function deliveryFiguresOfHour(slot: number): RawBuilder<unknown> {
-  const beginning = hourOf(slot)
+/** The figures of the longer slot that a fine one is in, from those of its own slots. */
+export function deliverySums(slot: number, { span, of }: Sum): RawBuilder<unknown> {
+  const beginning = beginningOf(slot, span)
   return replaced(
-    SPANS.coarse,
+    span,
     beginning,
     sql`
       fresh as (
         select gateway, country, channel, ${sums()}, ${addTimes(sql`times`)} as times
-        from delivery_stat where span = ${SPANS.fine} and ${isIn(sql`slot`, beginning, SPANS.coarse)}
+        from delivery_stat where span = ${of} and ${isIn(sql`slot`, beginning, span)}
         group by 1, 2, 3
       )`,
   )

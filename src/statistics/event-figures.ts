@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { EventType } from '../audit/event.ts'
-import { untriedCodes } from './delivery-figures.ts'
-import { beginningOf, hourOf, isIn, SPANS } from './slots.ts'
+import { heard, UNTRIED_CODES } from './delivery-figures.ts'
+import { beginningOf, isIn, SPANS, type Sum } from './slots.ts'
 
 /** Not an audit event: a code for which no gateway was tried. */
 export const UNTRIED = 'code.untried'
@@ -30,23 +30,23 @@ export function eventFigures(slot: number): RawBuilder<unknown> {
     SPANS.fine,
     beginning,
     sql`
+      with ${heard(beginning)}
       select type, coalesce(case type ${causes} end, '') as cause, count(*)::int as events
-      from audit_event where ${isIn(sql`at`, beginning, SPANS.fine)}
-      group by 1, 2
+      from heard group by 1, 2
       union all
-      select ${UNTRIED}, '', count(*)::int from (${untriedCodes(beginning)}) as untried having count(*) > 0`,
+      select ${UNTRIED}, '', count(*)::int from (${UNTRIED_CODES}) as untried having count(*) > 0`,
   )
 }
 
-/** The same of the hour that a slot is in, from its slots. */
-export function eventFiguresOfHour(slot: number): RawBuilder<unknown> {
-  const beginning = hourOf(slot)
+/** The same of the longer slot that a fine one is in, from its own slots. */
+export function eventSums(slot: number, { span, of }: Sum): RawBuilder<unknown> {
+  const beginning = beginningOf(slot, span)
   return replaced(
-    SPANS.coarse,
+    span,
     beginning,
     sql`
       select type, cause, sum(events)::int as events from event_stat
-      where span = ${SPANS.fine} and ${isIn(sql`slot`, beginning, SPANS.coarse)}
+      where span = ${of} and ${isIn(sql`slot`, beginning, span)}
       group by 1, 2`,
   )
 }

@@ -4,17 +4,17 @@ import type { MessageState } from '../db/tables/messaging.ts'
 import { type Billed, type CostClass, costClass, costOf, type Prices } from './costs.ts'
 
 export interface MessageFilters {
-  state?: MessageState
-  gateway?: string
+  state?: MessageState | undefined
+  gateway?: string | undefined
   /** ISO 3166 code */
-  country?: string
-  channel?: 'sms' | 'voice'
+  country?: string | undefined
+  channel?: 'sms' | 'voice' | undefined
   /** whose phone it went to; phones that were removed are nobody's any more */
-  accountId?: string
+  accountId?: string | undefined
   /** from then on */
-  since?: Date
+  since?: Date | undefined
   /** before then */
-  until?: Date
+  until?: Date | undefined
 }
 
 /** Where a page ends: what the next one is asked for after. */

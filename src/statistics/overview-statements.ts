@@ -7,9 +7,9 @@ import { addTimes } from './times.ts'
 /** How much is looked back on, by which slots, and in how long steps it is drawn; in seconds. */
 export const RANGES = {
   hour: { seconds: 3600, span: SPANS.fine, bucket: 300 },
-  day: { seconds: 24 * 3600, span: SPANS.coarse, bucket: 3600 },
-  week: { seconds: 7 * 24 * 3600, span: SPANS.coarse, bucket: 6 * 3600 },
-  month: { seconds: 30 * 24 * 3600, span: SPANS.coarse, bucket: 24 * 3600 },
+  day: { seconds: 24 * 3600, span: SPANS.hour, bucket: 3600 },
+  week: { seconds: 7 * 24 * 3600, span: SPANS.quarter, bucket: 6 * 3600 },
+  month: { seconds: 30 * 24 * 3600, span: SPANS.quarter, bucket: 24 * 3600 },
 } as const
 
 export type Range = keyof typeof RANGES

@@ -11,8 +11,13 @@ const LATEST_SEEN_SECONDS = 60
 const STRETCH_SECONDS = 300
 /** What becomes of a code later than this changes no figure any more. */
 const LATEST_CHANGE_SECONDS = 24 * 3600
-/** Longer than anything may still change, so that an hour is always the sum of its slots. */
-const KEPT_SECONDS = { fine: 2 * 24 * 3600, coarse: 40 * 24 * 3600 } as const
+const DAY = 24 * 3600
+/** Longer than anything may still change, so that each slot is always the sum of its finer ones. */
+const KEPT = [
+  { span: SPANS.fine, seconds: 2 * DAY },
+  { span: SPANS.hour, seconds: 8 * DAY },
+  { span: SPANS.quarter, seconds: 40 * DAY },
+]
 
 /** A part of the audit trail, its times as the database writes them. */
 export interface Stretch {
@@ -92,15 +97,17 @@ export function createProgress(clock: Clock) {
           next_at = case when ${last} then next_at else ${clock()} end`
     },
 
-    /** Slots that were not yet added up to their hours stay, however old they are. */
+    /** Slots that were not yet added up stay, however old they are. */
     sweep(table: 'delivery_stat' | 'event_stat', batch: number) {
       const kept = sql`least(${clock()}, (select seen_until from roll_up))`
-      const old = (span: number, seconds: number) =>
-        sql`(span = ${span} and slot < ${kept} - make_interval(secs => ${seconds}))`
+      const old = KEPT.map(
+        ({ span, seconds }) =>
+          sql`(span = ${span} and slot < ${kept} - make_interval(secs => ${seconds}))`,
+      )
       return sql`
         delete from ${sql.ref(table)} where ctid = any(array(
           select ctid from ${sql.ref(table)}
-          where ${old(SPANS.fine, KEPT_SECONDS.fine)} or ${old(SPANS.coarse, KEPT_SECONDS.coarse)}
+          where ${sql.join(old, sql` or `)}
           limit ${batch} for update skip locked))`
     },
   }

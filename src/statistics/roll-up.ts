@@ -1,8 +1,9 @@
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
-import { deliveryFigures, deliveryFiguresOfHour } from './delivery-figures.ts'
-import { eventFigures, eventFiguresOfHour } from './event-figures.ts'
+import { deliveryFigures, deliverySums } from './delivery-figures.ts'
+import { eventFigures, eventSums } from './event-figures.ts'
 import { createProgress, type Stretch } from './progress.ts'
+import { SUMS } from './slots.ts'
 
 /**
  * Keeps the figures. A slot's are worked out anew from what is stored whenever something happened that may change
@@ -15,8 +16,12 @@ export function createRollUp({ db, clock }: { db: Db; clock: Clock }) {
   async function follow(stretch: Stretch): Promise<void> {
     const { rows } = await progress.touched(stretch).execute(db)
     for (const { slot } of rows) {
-      const figures = [deliveryFigures, eventFigures, deliveryFiguresOfHour, eventFiguresOfHour]
-      for (const figure of figures) await figure(slot).execute(db)
+      await deliveryFigures(slot).execute(db)
+      await eventFigures(slot).execute(db)
+      for (const sum of SUMS) {
+        await deliverySums(slot, sum).execute(db)
+        await eventSums(slot, sum).execute(db)
+      }
     }
     await progress.done(stretch).execute(db)
   }

@@ -31,7 +31,21 @@ export function createPageForms({ issuer, cookieKeys, browsers }: Dependencies) 
     )
   }
 
+  /** @throws Refusal unless it is a token for this browser's forms of this page */
+  function assertToken(ctx: Context, page: string, given: unknown): void {
+    const browser = browsers.read(ctx)
+    if (
+      browser === undefined ||
+      typeof given !== 'string' ||
+      !isOneOf(given, tokens(page, browser))
+    ) {
+      throw new PageRefusal('form_token', 403, 'refusal.pageFormToken')
+    }
+  }
+
   return {
+    assertToken,
+
     /** A token for the forms of a page; a browser that comes for the first time gets its cookie. */
     token(ctx: Context, page: string): string {
       return tokens(page, browsers.read(ctx) ?? browsers.give(ctx))[0] ?? ''
@@ -45,15 +59,8 @@ export function createPageForms({ issuer, cookieKeys, browsers }: Dependencies) 
       return (ctx, next) =>
         readForm(ctx, () => {
           assertOwnOrigin(ctx, issuer)
-          const browser = browsers.read(ctx)
           const given = tokenField.safeParse(ctx.request.body)
-          if (
-            browser === undefined ||
-            !given.success ||
-            !isOneOf(given.data.form_token, tokens(pageOf(ctx), browser))
-          ) {
-            throw new PageRefusal('form_token', 403, 'refusal.pageFormToken')
-          }
+          assertToken(ctx, pageOf(ctx), given.data?.form_token)
           return next()
         })
     },

@@ -250,7 +250,7 @@ test('what was missed while no instance ran is made up for, in turns', async () 
   expect(await rollUpInTurn()).toBe(false)
 })
 
-test('slots of five minutes are swept after two days, hours after forty, and nothing that is yet to be added up', async () => {
+test('slots of five minutes are swept after two days, longer ones after eight and forty, and nothing that is yet to be added up', async () => {
   const { sweep, rollUp } = house.rooms.statistics
   const spans = async () => {
     const { rows } = await sql<{ span: number }>`
@@ -259,14 +259,18 @@ test('slots of five minutes are swept after two days, hours after forty, and not
   }
   house.moveClock(3 * DAY)
   await sweep(1000)
-  expect(await spans()).toEqual([300, 3600])
+  expect(await spans()).toEqual([300, 3600, 21_600])
   await rollUp()
   const { ways } = await figures()
   expect(await sweep(1)).toBe(1)
   expect((await figures()).ways).toHaveLength(ways.length - 1)
   await sweep(1000)
-  expect(await spans()).toEqual([3600])
-  expect((await overview('week')).totals.asked).toBeGreaterThan(3)
+  expect(await spans()).toEqual([3600, 21_600])
+  house.moveClock(6 * DAY)
+  await rollUp()
+  await sweep(1000)
+  expect(await spans()).toEqual([21_600])
+  expect((await overview('month')).totals.asked).toBeGreaterThan(3)
   house.moveClock(40 * DAY)
   await rollUp()
   await sweep(1000)

@@ -89,7 +89,7 @@ function operationOf(path: string, method: string, one: Schema): Operation {
     permission: one.security[0].token[0] === 'admin:read' ? 'read' : 'write',
     roles: roles.split(', '),
     parameters: one.parameters.filter((each: Schema) => each.name !== undefined),
-    body: one.requestBody?.content['application/json'].schema,
+    body: one.requestBody?.content['application/json']?.schema,
     answers: one.responses,
   }
 }

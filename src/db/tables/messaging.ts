@@ -32,18 +32,21 @@ export interface MessageTable {
 }
 
 /** `trying`, `refused` and `unknown` come of our own try; the rest is what the gateway told. */
-export type MessageState =
-  | 'trying'
-  | 'refused'
-  | 'unknown'
-  | 'accepted'
-  | 'sending'
-  | 'sent'
-  | 'unconfirmed'
-  | 'expired'
-  | 'failed'
-  | 'rejected'
-  | 'delivered'
+export const MESSAGE_STATES = [
+  'trying',
+  'refused',
+  'unknown',
+  'accepted',
+  'sending',
+  'sent',
+  'unconfirmed',
+  'expired',
+  'failed',
+  'rejected',
+  'delivered',
+] as const
+
+export type MessageState = (typeof MESSAGE_STATES)[number]
 
 export interface GatewayStateTable {
   gateway: string

@@ -1,6 +1,6 @@
 /** What codes and messages of one slot came to, by the way they went. */
 export interface DeliveryStatTable {
-  /** seconds of the slot: 300 or 3600 */
+  /** seconds of the slot: 300, 3600 or 21600 */
   span: number
   /** its beginning */
   slot: Date

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Permission } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { field, parseForm } from '../forms.ts'
+import type { Snippet } from './app-snippets.ts'
 import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
 import { type Done, goOn } from './done.ts'
@@ -25,11 +26,13 @@ export interface FormField {
     | 'lines'
     | 'choice'
     | 'tick'
+    | 'ticks'
     | 'hidden'
   hint?: string
   required?: boolean
-  /** for `choice` */
+  /** for `choice` and `ticks` */
   options?: ReadonlyArray<{ value: string; label: string }>
+  /** of `ticks`, the words that are ticked, with spaces between */
   value?: string
 }
 
@@ -41,6 +44,8 @@ export interface Once {
   values: ReadonlyArray<{ label: string; value: string }>
   /** where it goes on; back, if nothing is said */
   next?: string
+  /** what goes with it */
+  snippets?: readonly Snippet[]
 }
 
 /** Something an admin does: asked once, saying what will happen, with a reason, and recorded with who did it. */
@@ -54,6 +59,8 @@ export interface Action<About extends object> {
   button: string
   /** whether it can't be undone: it is red, and takes a fresh second factor */
   danger?: boolean
+  /** whether it takes a fresh second factor although it can be undone */
+  fresh?: boolean
   reason: 'required' | 'optional' | 'none'
   fields?: (about: About) => readonly FormField[]
   /** what it is about; undefined when there is no such thing */
@@ -72,11 +79,14 @@ const LONGEST_REASON = 200
 /** The pages that ask before something is done, and what their forms do. */
 export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: ConsolePages }) {
   return function add<About extends object>(router: Router, action: Action<About>): void {
+    const isFreshEnough = (ctx: Context, who: Who) =>
+      !(action.danger || action.fresh) || door.isFresh(ctx, who)
+
     function show(
       ctx: Context,
       who: Who,
       about: About,
-      { error = null, status = 200, given = {}, reason = '' }: Shown = {},
+      { error = null, status = 200, given, reason = '' }: Shown = {},
     ): void {
       const fields = action.fields?.(about) ?? []
       pages.show(
@@ -90,7 +100,10 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
           danger: action.danger ?? false,
           reasonAsked: action.reason,
           reason,
-          fields: fields.map((one) => ({ ...one, value: given[one.name] ?? one.value ?? '' })),
+          fields: fields.map((one) => ({
+            ...one,
+            value: (given ? given[one.name] : one.value) ?? '',
+          })),
           actionUrl: ctx.path,
           backUrl: action.back(about),
           error,
@@ -109,7 +122,7 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
       action.path,
       door.page(action.permission, async (ctx, who) => {
         const found = await about(ctx, who)
-        if (action.danger && !door.isFresh(ctx, who)) return
+        if (!isFreshEnough(ctx, who)) return
         show(ctx, who, found)
       }),
     )
@@ -118,9 +131,8 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
       action.path,
       door.form(action.permission, async (ctx, who) => {
         const found = await about(ctx, who)
-        if (action.danger && !door.isFresh(ctx, who)) return
-        const names = (action.fields?.(found) ?? []).map(({ name }) => name)
-        const given = readFields(ctx, names)
+        if (!isFreshEnough(ctx, who)) return
+        const given = readFields(ctx, action.fields?.(found) ?? [])
         const reason = (given.reason ?? '').trim()
         const shown = { given, reason }
         const fault = reasonFault(reason, action.reason)
@@ -129,7 +141,11 @@ export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: Co
           const outcome = await action.act(who, found, { reason, fields: given })
           if ('to' in outcome) goOn(ctx, outcome.to, outcome.done)
           else
-            pages.show(ctx, who, 'once', { ...outcome, next: outcome.next ?? action.back(found) })
+            pages.show(ctx, who, 'once', {
+              ...outcome,
+              next: outcome.next ?? action.back(found),
+              snippets: outcome.snippets ?? [],
+            })
         } catch (error) {
           if (!(error instanceof Refusal) || error.status >= 500) throw error
           const { message, status } = error
@@ -148,14 +164,28 @@ interface Shown {
 }
 
 /** The fields of a form, and no others; boxes that aren't ticked and fields that aren't asked for don't come at all. */
-export function readFields(ctx: Context, names: readonly string[]): Record<string, string> {
-  const shape = Object.fromEntries([...names, 'reason'].map((name) => [name, field.optional()]))
-  const given = parseForm(ctx, z.strictObject({ form_token: field, ...shape }))
-  return Object.fromEntries(
-    Object.entries(given).flatMap(([name, value]) =>
-      name !== 'form_token' && typeof value === 'string' ? [[name, value]] : [],
-    ),
-  )
+function readFields(ctx: Context, fields: readonly FormField[]): Record<string, string> {
+  const names = [...fields.flatMap(inputsOf), 'reason']
+  const shape = Object.fromEntries(names.map((name) => [name, field.optional()]))
+  const form = z.strictObject({ form_token: field, ...shape })
+  const given: Readonly<Record<string, unknown>> = parseForm(ctx, form)
+  const read = (name: string): Array<[string, string]> => {
+    const value = given[name]
+    return typeof value === 'string' ? [[name, value]] : []
+  }
+  const ticks = fields
+    .filter(({ kind }) => kind === 'ticks')
+    .map(({ name, options = [] }): [string, string] => [
+      name,
+      options.flatMap(({ value }) => (given[`${name}-${value}`] === 'yes' ? value : [])).join(' '),
+    ])
+  const others = fields.filter(({ kind }) => kind !== 'ticks').flatMap(({ name }) => read(name))
+  return Object.fromEntries([...others, ...ticks, ...read('reason')])
+}
+
+/** The names that a field has in the form: each of several ticks has its own. */
+function inputsOf({ name, kind, options = [] }: FormField): string[] {
+  return kind === 'ticks' ? options.map(({ value }) => `${name}-${value}`) : [name]
 }
 
 function reasonFault(reason: string, asked: Action<object>['reason']): string | null {

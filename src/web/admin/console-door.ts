@@ -3,7 +3,7 @@ import type Provider from 'oidc-provider'
 import { ROLES } from '../../accounts/account.ts'
 import type { Account } from '../../accounts/accounts.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
-import { type Actor, assertMay, type Permission } from '../../admin/permissions.ts'
+import { type Actor, actorName, assertMay, type Permission } from '../../admin/permissions.ts'
 import type { Audit } from '../../audit/audit.ts'
 import { Refusal } from '../../errors.ts'
 import { ACR } from '../../oidc/acr.ts'
@@ -57,6 +57,7 @@ export function createConsoleDoor(deps: Dependencies) {
     const role = ROLES.find((one) => one === account.role)
     if (!role) return 'no-role'
     const actor: Actor = { kind: 'person', id: account.id, role }
+    ctx.state.actor = actorName(actor)
     return { account, actor, fresh, formToken: forms.token(ctx, pageOf(token)) }
   }
 
@@ -107,6 +108,28 @@ export function createConsoleDoor(deps: Dependencies) {
         await act(ctx, who)
       })
     },
+
+    /**
+     * What a form with a file does. It reads the form itself, and must check its token once it has.
+     */
+    upload:
+      (
+        permission: Permission,
+        act: (
+          ctx: Context,
+          who: Who,
+          assertToken: (fields: Record<string, unknown>) => void,
+        ) => Promise<void>,
+      ) =>
+      async (ctx: Context) => {
+        const who = await visitOf(ctx)
+        if (who === 'no-role') return tellNoRole(ctx)
+        if (who === 'nobody') return tellSignedOut(ctx)
+        assertMay(who.actor, permission)
+        await act(ctx, who, ({ form_token: given }) =>
+          forms.assertToken(ctx, pageOf(tokenOf(ctx)), given),
+        )
+      },
 
     /** Has somebody show their second factor again, and come back here. @returns whether it is fresh already */
     isFresh(ctx: Context, { account, fresh }: Who): boolean {

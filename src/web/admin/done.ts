@@ -30,6 +30,7 @@ const DONE = {
   'import-cancelled': 'The import is cancelled. What was made stays.',
   'bypass-approved': 'The code is approved, and works now.',
   'bypass-ended': 'The code no longer works.',
+  'webhook-changed': 'The webhook is changed.',
 } as const
 
 export type Done = keyof typeof DONE

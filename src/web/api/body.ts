@@ -11,7 +11,7 @@ const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
  * @throws Refusal when it is too long, in another format, or no JSON
  */
 export async function readJson(ctx: Context): Promise<unknown> {
-  const bytes = await readBytes(ctx)
+  const bytes = await readBytes(ctx, MOST_BYTES)
   if (bytes.length === 0) return undefined
   if (!ctx.is('application/json')) {
     throw new Refusal('content_type', 415, 'Send JSON, with Content-Type: application/json.')
@@ -45,13 +45,13 @@ function namesIn(json: string): number {
   return [...texts].filter(([, colon]) => colon !== undefined).length
 }
 
-async function readBytes({ req }: Context): Promise<Buffer> {
+/** A body as it comes. @throws Refusal when it has more than so many bytes */
+export async function readBytes({ req }: Context, most: number): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of req) {
     size += chunk.length
-    if (size > MOST_BYTES)
-      throw new Refusal('body_too_long', 413, `A body has at most ${MOST_BYTES} bytes.`)
+    if (size > most) throw new Refusal('body_too_long', 413, `A body has at most ${most} bytes.`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks)

@@ -1,4 +1,5 @@
 import type { RecordedEvent } from '../../audit/event.ts'
+import { csvCell } from '../../transfer/formula.ts'
 import type { Stream } from './streams.ts'
 
 export const EXPORT_FORMATS = ['jsonl', 'csv'] as const
@@ -34,17 +35,7 @@ async function* lines(events: AsyncIterable<RecordedEvent>): AsyncGenerator<stri
 async function* rows(events: AsyncIterable<RecordedEvent>): AsyncGenerator<string> {
   yield `${COLUMNS.join(',')}\r\n`
   for await (const event of events)
-    yield `${COLUMNS.map((column) => cell(event[column])).join(',')}\r\n`
-}
-
-/** What a spreadsheet would work out when it opens the file, the wide forms of East Asian keyboards included. */
-const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/u
-
-/** A cell that stays text in a spreadsheet (ADM-13). */
-function cell(value: RecordedEvent[(typeof COLUMNS)[number]]): string {
-  const text = textOf(value)
-  const safe = FORMULA.test(text) ? `'${text}` : text
-  return /[",;\s]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+    yield `${COLUMNS.map((column) => csvCell(textOf(event[column]))).join(',')}\r\n`
 }
 
 function textOf(value: RecordedEvent[(typeof COLUMNS)[number]]): string {

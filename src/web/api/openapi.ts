@@ -36,6 +36,12 @@ const TAGS: Readonly<Record<string, string>> = {
   sessions: 'Where somebody is signed in, and which browsers skip the code',
   'help desk': 'Letting somebody in who can’t get a code just now',
   audit: 'What happened, to whom, by whom',
+  traffic: 'What sign-ins, codes and messages come to, and what limits them',
+  alerts: 'What somebody should look at',
+  webhooks: 'Receivers that are told of alerts',
+  clients: 'Apps: registering, editing and deleting them, and their secrets',
+  keys: 'Keys that tokens are signed with',
+  'imports and exports': 'Accounts by the thousand, and what is kept about people',
 }
 
 /** The document of the API (OpenAPI 3.1), made of the schemas that check its requests. */
@@ -80,6 +86,14 @@ export function openApiDocument(routes: readonly Route[]): Json {
         requestBody: {
           required: true,
           content: { 'application/json': { schema: schemaOf(route.body, 'input') } },
+        },
+      }),
+      ...(route.bytes !== undefined && {
+        requestBody: {
+          required: true,
+          content: {
+            'application/octet-stream': { schema: { type: 'string', maxLength: route.bytes } },
+          },
         },
       }),
       responses: { [route.status]: success(route), ...refusals(route) },

@@ -7,7 +7,7 @@ import type { Stream } from './streams.ts'
 export interface RawRequest {
   params: unknown
   query: unknown
-  /** parsed JSON; undefined where there is none */
+  /** parsed JSON, or bytes where an operation takes those; undefined where there is none */
   body: unknown
   /** version that `If-Match` names; undefined where it names none or any */
   ifVersion: number | undefined
@@ -37,6 +37,8 @@ export interface Route {
   params: z.ZodObject
   query: z.ZodObject
   body: z.ZodType | undefined
+  /** how many bytes it takes in place of JSON; undefined for JSON */
+  bytes?: number
   status: 200 | 201 | 202 | 204
   /** undefined for an empty answer */
   answer: z.ZodType | undefined
@@ -154,6 +156,32 @@ export function streamRoute<Q extends z.ZodObject>({
       body: undefined,
       stream: handle(actor, read(spec.query, query, 400)),
     }),
+  }
+}
+
+/** Makes an operation that takes bytes as they are, and answers with nothing. */
+export function bytesRoute<P extends z.ZodObject>({
+  handle,
+  ...spec
+}: Pick<Route, 'id' | 'tag' | 'path' | 'summary' | 'description' | 'permission' | 'refusals'> & {
+  params: P
+  bytes: number
+  handle: (actor: Actor, params: z.output<P>, bytes: Buffer) => Promise<void>
+}): Route {
+  return {
+    ...spec,
+    method: 'put',
+    query: NOTHING,
+    body: undefined,
+    status: 204,
+    answer: undefined,
+    versioned: false,
+    async run(actor, { params, query, body }) {
+      read(NOTHING, query, 400)
+      const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0)
+      await handle(actor, read(spec.params, params, 404), bytes)
+      return { status: 204, body: undefined }
+    },
   }
 }
 

@@ -1,0 +1,36 @@
+import type { Progress } from '../transfer/runner.ts'
+
+const CELLS = 24
+const EVERY_MS = 200
+
+/** A bar on a terminal's standard error, that says how far an import has come and how fast; nothing elsewhere. */
+export function createProgressBar() {
+  const { stderr } = process
+  const begun = performance.now()
+  let told = 0
+  let before: number | undefined
+
+  function line({ bytesDone, bytesTotal, ...counts }: Progress): string {
+    const rows = counts.created + counts.updated + counts.failed
+    // An import that is resumed has rows that took no time of this one.
+    before ??= rows
+    const share = bytesTotal === 0 ? 1 : Math.min(1, bytesDone / bytesTotal)
+    const full = Math.round(share * CELLS)
+    const seconds = Math.max(0.001, (performance.now() - begun) / 1000)
+    const pace = Math.round((rows - before) / seconds)
+    return `[${'#'.repeat(full)}${'.'.repeat(CELLS - full)}] ${Math.floor(share * 100)} %  ${rows} rows, ${pace} a second`
+  }
+
+  return {
+    show(progress: Progress): void {
+      if (!stderr.isTTY || performance.now() - told < EVERY_MS) return
+      told = performance.now()
+      stderr.write(`\r\u001b[K${line(progress)}`)
+    },
+
+    /** Leaves the line to what comes next. */
+    end(): void {
+      if (stderr.isTTY && told > 0) stderr.write('\r\u001b[K')
+    },
+  }
+}
