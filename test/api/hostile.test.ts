@@ -99,19 +99,29 @@ describe('what nobody is shown', () => {
       ...(await api.post(`/accounts/${paul.id}/backup-codes`, { reason: 'phone at home' })).json
         .codes,
     ]
-    const canaries = [...codes, ...(await secrets())]
+    const hook = await api.post('/webhooks', { url: 'https://8.8.8.8/alerts' })
+    const canaries = [...codes, hook.json.secret, ...(await secrets())]
     expect(canaries.length).toBeGreaterThan(50)
     const ids = await idsOf(paul)
+    const owners: Record<string, string> = {
+      accounts: paul.id,
+      clients: 'app',
+      webhooks: hook.json.webhook.id,
+    }
     for (const operation of contract.operations.filter(({ method }) => method === 'GET')) {
-      const { status, json } = await api.get(pathOf(operation, ids))
-      expect(status, operation.id).toBe(200)
+      const [, kind = ''] = operation.path.split('/')
+      const path = pathOf(operation, { ...ids, id: owners[kind] ?? 'none' })
+      const { status, json } = await api.get(path)
+      expect(status, path).toBe(kind === 'imports' && path !== '/imports' ? 404 : 200)
       const text = JSON.stringify(json)
       expect(
         canaries.filter((canary) => text.includes(canary)),
         operation.id,
       ).toEqual([])
-      expect(text, operation.id).not.toMatch(/"\w*(secret|counter|hash|fingerprint)\w*":/i)
+      expect(text, operation.id).not.toMatch(/"\w*(secret|counter|hash|fingerprint)s?":/i)
     }
+    // Nothing is to be sent there.
+    await api.delete(`/webhooks/${hook.json.webhook.id}?reason=looked%20at`)
   })
 
   test('whole numbers, to the help desk and auditors', async () => {
