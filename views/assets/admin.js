@@ -7,6 +7,11 @@ for (const time of document.querySelectorAll('time[datetime]')) {
   time.textContent = format.format(new Date(time.dateTime))
 }
 
+// On a phone the ways stand in a strip: the one that is open is to be seen.
+document
+  .querySelector('.console-ways [aria-current]')
+  ?.scrollIntoView({ block: 'nearest', inline: 'center' })
+
 // A button beside whatever is there to be copied.
 for (const value of document.querySelectorAll('[data-copy]')) {
   const button = document.createElement('button')
