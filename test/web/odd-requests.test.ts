@@ -94,7 +94,12 @@ describe('an odd request', () => {
   test.each([
     ...['/.env', '/.git/config', '/debug', '/interaction/', '/interaction'],
     ...['/assets/', '/assets', '/assets/../package.json', '/package.json'],
-    ...['/assets/%2e%2e%2fpackage.json', '/assets/styles.css.map', '/assets/code.js', '/admin'],
+    ...[
+      '/assets/%2e%2e%2fpackage.json',
+      '/assets/styles.css.map',
+      '/assets/code.js',
+      '/admin/bootstrap',
+    ],
     ...['/src/main.ts', '/server-status', '/.well-known/', '/favicon.ico', '//evil.example', '/%'],
     ...['/auth/../.env', '/healthz/', '/HEALTHZ', '/interaction/a/b/c', '/interaction/__proto__/x'],
   ])('for %s finds nothing (input 108, WEB-12, WEB-20)', async (path) => {
