@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 /**
  * Figures by five minutes, by hour and by six hours, and what lists messages. In its indexes, what follows the time
  * is there to be filtered by without reading the message. The indexes on `message` and `audit_event` are made
- * while nobody writes there: on tables of tens of millions of rows that takes a minute or two.
+ * while nobody writes there: on tables of tens of millions of rows that takes minutes.
  */
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
