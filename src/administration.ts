@@ -64,7 +64,7 @@ export function createAdministration(deps: Dependencies) {
   const trail = createTrail(rooms)
   const idempotency = createIdempotency({ db, clock, vault })
   const consoleSessions = createConsoleSessions({ db, clock })
-  const isFresh = createFreshness({ db, clock })
+  const freshnessOf = createFreshness({ db, clock })
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
   const apps = createApps(rooms)
@@ -84,6 +84,7 @@ export function createAdministration(deps: Dependencies) {
     audit: rooms.audit,
     settings: createSettings({ db, config }),
     sessions: consoleSessions,
+    freshnessOf,
     bootstrap,
     gateways: namesOf({
       texts: config.sms.gateways,
@@ -96,7 +97,7 @@ export function createAdministration(deps: Dependencies) {
   return {
     /** What the provider's front has of it, for each provider that is made. */
     sections: (provider: Provider): Array<(router: Router) => void> => [
-      api(createBearer({ provider, units, accounts, isFresh })),
+      api(createBearer({ provider, units, accounts, freshnessOf })),
       console(provider),
     ],
     bootstrap,

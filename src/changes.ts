@@ -28,6 +28,7 @@ const FOLLOWS: Record<ChangeType, Consequences> = {
   'account.deleted': { sessions: 'all', trust: 'ends', notice: undefined },
   'account.disabled': { sessions: 'all', trust: 'ends', notice: undefined },
   'account.enabled': { sessions: 'all', trust: 'ends', notice: undefined },
+  'account.role-changed': { sessions: 'all', trust: 'ends', notice: undefined },
   'authenticator.added': { sessions: 'others', trust: 'ends', notice: 'authenticator.added' },
   'authenticator.removed': { sessions: 'others', trust: 'ends', notice: 'authenticator.removed' },
   'backup-code.used': { sessions: 'none', trust: 'stays', notice: 'backup-code.used' },

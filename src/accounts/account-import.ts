@@ -29,18 +29,24 @@ export function createAccountImport({ clock }: { clock: Clock }) {
       ${each(({ passwordHash }) => passwordHash ?? null)}::text[], ${each(({ disabled }) => disabled)}::bool[])
       as g(id, username, username_key, email, email_verified, name, password_hash, disabled)`
   }
+  const inUse = sql`coalesce(starts_with(a.password_hash, ${OWN_HASH}), false)`
   const event = (type: AuditEvent['type'], importId: string) =>
     auditEntry(clock, { type, accountId: sql`id`, detail: { import: importId } }, sql`from written`)
 
   return {
-    /** Ids of the accounts that have these names, by the names' keys. */
-    async find(on: Db, usernames: readonly string[]): Promise<Map<string, string>> {
+    /** The accounts that have these names, by the names' keys. */
+    async find(
+      on: Db,
+      usernames: readonly string[],
+    ): Promise<Map<string, { id: string; hasRole: boolean }>> {
       const rows = await on
         .selectFrom('account')
-        .select(['id', 'username_key'])
+        .select(['id', 'username_key', 'role'])
         .where('username_key', '=', sql<string>`any(${usernames.map(usernameKey)}::text[])`)
         .execute()
-      return new Map(rows.map(({ id, username_key }) => [username_key, id]))
+      return new Map(
+        rows.map(({ id, username_key, role }) => [username_key, { id, hasRole: role !== null }]),
+      )
     },
 
     /**
@@ -68,9 +74,9 @@ export function createAccountImport({ clock }: { clock: Clock }) {
     },
 
     /**
-     * Writes what is told of accounts that are there: e-mail address and name, and the password's hash where there
-     * is none yet, or only one that came from elsewhere and was never right here. Nobody is disabled, and no
-     * password that is used here is replaced, by a file.
+     * Writes what is told of accounts that are there: the name, and where nobody has signed in with a password of
+     * ours yet, e-mail address and the password's hash. What is in use here, and what a password can be reset by, no
+     * file replaces; nor does one disable anybody.
      */
     async update(
       on: Db,
@@ -81,18 +87,21 @@ export function createAccountImport({ clock }: { clock: Clock }) {
       await sql`
         with written as (
           update account a set
-            email = coalesce(g.email, a.email),
+            email = case when ${inUse} then a.email else coalesce(g.email, a.email) end,
             email_verified = case
+              when ${inUse} then a.email_verified
               when g.email is not null and g.email is distinct from a.email then coalesce(g.email_verified, false)
               else coalesce(g.email_verified, a.email_verified) end,
             name = coalesce(g.name, a.name),
             version = a.version + 1,
-            password_hash = case
-              when a.password_hash is null or not starts_with(a.password_hash, ${OWN_HASH})
-              then coalesce(g.password_hash, a.password_hash) else a.password_hash end
+            password_hash = case when ${inUse} then a.password_hash
+              else coalesce(g.password_hash, a.password_hash) end
           from ${columns(rows)}
-          where a.id = g.id
+          where a.id = g.id and a.role is null
           returning a.id
+        ), ended as (
+          update one_time_link set used_at = ${clock()}
+          where used_at is null and account_id in (select id from written)
         )
         ${event('account.imported', importId)}`.execute(on)
     },

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { OnChange } from '../audit/change.ts'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
@@ -63,7 +64,8 @@ export async function assertOtherAdmin(trx: Db, accountId: string): Promise<void
   await sql`select pg_advisory_xact_lock(${ADMINS_LOCK})`.execute(trx)
   const { rows } = await sql<{ role: Role | null; others: boolean }>`
     select role, exists (
-      select from account o where o.role = 'admin' and o.disabled_at is null and o.id <> ${accountId}) as others
+      select from account o where o.role = 'admin' and o.disabled_at is null and o.password_hash is not null
+        and o.id <> ${accountId}) as others
     from account where id = ${accountId} and disabled_at is null`.execute(trx)
   const [row] = rows
   if (row?.role === 'admin' && !row.others) {
@@ -75,8 +77,15 @@ export async function assertOtherAdmin(trx: Db, accountId: string): Promise<void
   }
 }
 
+interface Dependencies {
+  db: Db
+  clock: Clock
+  links: Links
+  onChange: OnChange
+}
+
 /** Accounts as admins edit them. */
-export function createAccountRecords({ db, clock, links }: { db: Db; clock: Clock; links: Links }) {
+export function createAccountRecords({ db, clock, links, onChange }: Dependencies) {
   async function record(id: string): Promise<AccountRecord | undefined> {
     const { rows } = await sql<RecordRow>`
       select ${RECORD_COLUMNS} from account where id = ${id}`.execute(db)
@@ -149,7 +158,7 @@ export function createAccountRecords({ db, clock, links }: { db: Db; clock: Cloc
     },
 
     /**
-     * Gives a role, or takes it away.
+     * Gives a role, or takes it away. Sessions, links, bypass codes and remembered browsers from before end.
      * @param options `keepAdmin`: refuse to take the last admin's
      * @returns whether it was another before
      */
@@ -160,22 +169,21 @@ export function createAccountRecords({ db, clock, links }: { db: Db; clock: Cloc
     ): Promise<boolean> {
       return db.transaction().execute(async (trx) => {
         if (keepAdmin && role !== 'admin') await assertOtherAdmin(trx, id)
-        const detail = { from: sql`coalesce(was, 'none')`, to: role ?? 'none' }
         const { rows } = await sql<{ was: Role | null }>`
           with before as (select id, role as was from account where id = ${id} for update),
           changed as (
             update account set role = ${role}, version = version + 1 from before
             where account.id = before.id and was is distinct from ${role}
-            returning account.id, was
-          ), noted as (${auditEntry(
-            clock,
-            { type: 'account.role-changed', accountId: sql`id`, detail },
-            sql`from changed`,
-          )})
+          )
           select was from before`.execute(trx)
         const [before] = rows
         if (!before) throw noAccount()
-        return before.was !== role
+        if (before.was === role) return false
+        // What was handed out while the account was worth less, by whoever could then, must not open it now.
+        await links.endAll(trx, id)
+        const detail = { from: before.was ?? 'none', to: role ?? 'none' }
+        await onChange(trx, { type: 'account.role-changed', accountId: id, detail })
+        return true
       })
     },
   }

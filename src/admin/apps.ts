@@ -48,9 +48,10 @@ export function createApps({ clients }: { clients: Clients }) {
       id: string,
       changes: ClientChanges,
       ifVersion?: number,
+      reason?: string,
     ): Promise<ClientSummary> {
       await find(actor, 'apps.write', id)
-      return asActor(actor, undefined, () => clients.patch(id, changes, ifVersion))
+      return asActor(actor, reason, () => clients.patch(id, changes, ifVersion))
     },
 
     /** @returns the new secret, readable only now, and until when the one before is good */

@@ -75,6 +75,7 @@ export function createBootstrap(deps: Dependencies) {
       const number = phone === undefined ? undefined : readPhone(phone, phoneRules)
       // Hashing is slow, so the account is made first, as anybody's; the link makes it an admin's.
       const account = await accounts.create(admin)
+      if (number) await phoneChanges.add(account.id, number, false)
       const spend = async (trx: Db) => {
         // All at once: whoever uses another link at the same moment waits here, and then finds none.
         const { rows } = await sql`
@@ -93,7 +94,6 @@ export function createBootstrap(deps: Dependencies) {
         await accounts.remove(account.id)
         return undefined
       }
-      if (number) await phoneChanges.add(account.id, number, false)
       return { ...account, role: 'admin' }
     },
   }

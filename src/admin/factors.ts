@@ -64,8 +64,8 @@ export function createFactors(deps: Dependencies) {
         return { ...shown(actor)(phone), shared }
       }),
 
-    makePrimary: (actor: Actor, id: string, phoneId: string) =>
-      onAccount(actor, 'people.write', id, undefined, async () => {
+    makePrimary: (actor: Actor, id: string, phoneId: string, reason?: string) =>
+      onAccount(actor, 'people.write', id, reason, async () => {
         await phoneChanges.makePrimary(id, phoneId, undefined)
         return phoneOf(actor, id, phoneId)
       }),

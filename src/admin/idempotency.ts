@@ -25,9 +25,16 @@ export function createIdempotency({ db, clock, vault }: { db: Db; clock: Clock; 
      * Does work once for a key, and gives its answer every time.
      * @param who the actor and what they ask for: keys of different actors never meet
      * @param request what was asked, whole; another request under the same key is refused
+     * @param assertStill what must hold for an answer to be given again: who asked may have lost the right to it
      * @throws Refusal when the key belongs to another request (422), or the first is being answered (409)
      */
-    async once(who: string, key: string, request: string, work: () => Promise<string>) {
+    async once(
+      who: string,
+      key: string,
+      request: string,
+      work: () => Promise<string>,
+      assertStill: () => Promise<void>,
+    ): Promise<string> {
       const id = hashToken(`${who}\0${key}`, 'idempotency-key')
       const hash = createHash('sha256').update(request).digest()
       const { rows } = await sql<{ mine: boolean; request: Buffer; response: Buffer | null }>`
@@ -50,6 +57,7 @@ export function createIdempotency({ db, clock, vault }: { db: Db; clock: Clock; 
         const sentence = 'The first request with this Idempotency-Key is still being answered.'
         throw new Refusal('idempotency_key_busy', 409, sentence, 1)
       }
+      await assertStill()
       return vault.open(found.response, placeOf(id)).toString()
     },
 
@@ -63,15 +71,13 @@ export function createIdempotency({ db, clock, vault }: { db: Db; clock: Clock; 
   }
 
   async function carryOut(key: Buffer, work: () => Promise<string>): Promise<string> {
-    try {
-      const answer = await work()
-      const response = vault.seal(answer, placeOf(key))
-      await sql`update idempotency_key set response = ${response} where key = ${key}`.execute(db)
-      return answer
-    } catch (error) {
+    const answer = await work().catch(async (error: unknown) => {
       // What was refused made nothing, and may be asked for again.
       await sql`delete from idempotency_key where key = ${key}`.execute(db)
       throw error
-    }
+    })
+    const response = vault.seal(answer, placeOf(key))
+    await sql`update idempotency_key set response = ${response} where key = ${key}`.execute(db)
+    return answer
   }
 }

@@ -10,7 +10,7 @@ import type { Locks } from '../second-factor/locks.ts'
 import type { PhoneChanges } from '../second-factor/phone-changes.ts'
 import { type PhoneRules, readPhone } from '../second-factor/phone-input.ts'
 import { createOnAccount } from './on-account.ts'
-import { type Actor, asActor, assertMay } from './permissions.ts'
+import { type Actor, asActor, assertMay, may } from './permissions.ts'
 
 export type People = ReturnType<typeof createPeople>
 
@@ -64,6 +64,10 @@ export function createPeople(deps: Dependencies) {
       })
     },
 
+    /** @throws Refusal unless the actor may do something to the account */
+    assertTouch: (actor: Actor, id: string): Promise<void> =>
+      onAccount(actor, 'people.read', id, undefined, async () => {}),
+
     get: (actor: Actor, id: string): Promise<AccountRecord> =>
       reading(actor, 'people.read', id, after),
 
@@ -92,8 +96,13 @@ export function createPeople(deps: Dependencies) {
     },
 
     /** @param ifVersion as it was read; undefined for whatever there is now */
-    patch: (actor: Actor, id: string, changes: AccountChanges, ifVersion?: number) =>
-      onAccount(actor, 'people.write', id, undefined, () => accounts.patch(id, changes, ifVersion)),
+    patch: (
+      actor: Actor,
+      id: string,
+      changes: AccountChanges,
+      ifVersion?: number,
+      reason?: string,
+    ) => onAccount(actor, 'people.write', id, reason, () => accounts.patch(id, changes, ifVersion)),
 
     /** A role above one's own can't be given either: only admins give any. */
     setRole: (actor: Actor, id: string, role: Role | null, reason: string) =>
@@ -127,13 +136,23 @@ export function createPeople(deps: Dependencies) {
     unlock: (actor: Actor, id: string, reason: string | undefined) =>
       onAccount(actor, 'people.help', id, reason, locks.lift),
 
-    /** Makes a link by which a password is chosen; the one before ends. */
+    /**
+     * Makes a link by which a password is chosen; the one before ends. Whoever holds it can become this person, so
+     * the help desk has it mailed and never sees it.
+     */
     invite: (actor: Actor, id: string, reason: string | undefined) =>
-      onAccount(actor, 'people.help', id, reason, async ({ username, disabled }) => {
+      onAccount(actor, 'people.help', id, reason, async ({ username, disabled, email }) => {
         if (disabled) {
           throw new Refusal('disabled', 409, `${username} is disabled. Enable the account first.`)
         }
-        return { link: await linkMails.invite(id), mailed: linkMails.canMail }
+        const mailed = linkMails.canMail && email !== null
+        const sees = may(actor, 'people.write')
+        if (!mailed && !sees) {
+          const sentence = 'It can’t be mailed, and only an admin may see it. Ask one.'
+          throw new Refusal('not_mailed', 409, sentence)
+        }
+        const link = await linkMails.invite(id)
+        return { link: sees ? link : null, mailed }
       }),
   }
 }

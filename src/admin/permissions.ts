@@ -10,6 +10,8 @@ const GRANTED = {
   'people.write': ['admin'],
   /** let somebody in again: unlock, resend, reset a factor, hand out a bypass code, end what is open */
   'people.help': ['admin', 'helpdesk'],
+  /** a second admin's consent to a code of the help desk */
+  'bypass.approve': ['admin'],
   /** everything about one person, and all accounts as a file */
   'people.export': ['admin'],
   'people.import': ['admin'],
@@ -30,6 +32,16 @@ const GRANTED = {
 } as const satisfies Record<string, readonly Role[]>
 
 export type Permission = keyof typeof GRANTED
+
+const isPermission = (name: string): name is Permission => Object.hasOwn(GRANTED, name)
+const PERMISSIONS = Object.keys(GRANTED).filter(isPermission)
+
+/** What an actor may do, by name with _ for the full stop, as templates ask for it. */
+export function everyMay(actor: Actor): Record<string, boolean> {
+  return Object.fromEntries(
+    PERMISSIONS.map((permission) => [permission.replace('.', '_'), may(actor, permission)]),
+  )
+}
 
 /** Who acts at the admin's side: a person with a role, or a program with a token of its own. */
 export interface Actor {

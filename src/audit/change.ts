@@ -7,6 +7,7 @@ export type ChangeType = Extract<
   | 'account.deleted'
   | 'account.disabled'
   | 'account.enabled'
+  | 'account.role-changed'
   | 'authenticator.added'
   | 'authenticator.removed'
   | 'backup-code.used'

@@ -85,11 +85,13 @@ export function createClientChanges({ db, clock, production }: Dependencies) {
 
 const MEMBERS = clientChanges.keyof().options
 
-/** Whether a scope was taken away, or that nobody is asked. */
+/** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins than before. */
 function mayLess(before: Registration, after: Registration): boolean {
   const scopes: readonly string[] = after.scope ?? PERSON_SCOPES
   const lost = (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope))
-  return lost || (before.firstParty && !after.firstParty)
+  const raised = before.secondFactor !== 'required' && after.secondFactor === 'required'
+  const fewer = before.grants.some((grant) => !after.grants.includes(grant))
+  return lost || raised || fewer || (before.firstParty && !after.firstParty)
 }
 
 function changedMeanwhile(id: string): Refusal {

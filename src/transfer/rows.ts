@@ -51,7 +51,10 @@ const shape = z.strictObject({
   password_salt: text.nullish(),
   phone: text.nullish(),
   phone_verified: flag,
-  phones: z.array(z.strictObject({ number: text, verified: flag })).nullish(),
+  phones: z
+    .array(z.strictObject({ number: text, verified: flag }))
+    .max(PHONES_AT_MOST)
+    .nullish(),
 })
 type Shape = z.infer<typeof shape>
 export const FIELDS = Object.keys(shape.shape)

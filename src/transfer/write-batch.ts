@@ -40,6 +40,7 @@ export interface BatchWriterDeps {
 
 const TAKEN = 'Another account has this number.'
 const EXISTS = 'There is an account of this name already.'
+const HAS_ROLE = 'This account has a role, and no file changes it.'
 
 type Placed = NumberedRow & { id: string }
 
@@ -77,7 +78,8 @@ export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: 
       const { id, row, line } = placed
       const fresh = row.phones.filter(({ number }) => !held.has(`${id} ${number}`))
       try {
-        for (const { verified, ...phone } of fresh) await phoneChanges.add(id, phone, verified, on)
+        // One that is added to an account in use is proven by its first right code, whatever the file says (ADM-08).
+        for (const { verified: _, ...phone } of fresh) await phoneChanges.add(id, phone, false, on)
         done.push(placed)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
@@ -101,19 +103,21 @@ export function createBatchWriter({ accountImport, phoneImport, phoneChanges }: 
         rows.map(({ row }) => row.username),
       )
       const known = rows.map((numbered) => {
-        const id = ids.get(usernameKey(numbered.row.username))
+        const found = ids.get(usernameKey(numbered.row.username))
         return {
           ...numbered,
-          id: id ?? randomBytes(16).toString('base64url'),
-          exists: id !== undefined,
+          id: found?.id ?? randomBytes(16).toString('base64url'),
+          exists: found !== undefined,
+          hasRole: found?.hasRole ?? false,
         }
       })
       const isThere = ({ row, exists }: (typeof known)[number]) => exists || seen.has(row.username)
       const there = known.filter(isThere)
-      if (!update) for (const { line } of there) failures.push({ line, reason: EXISTS })
+      for (const { line, hasRole } of there)
+        if (!update || hasRole) failures.push({ line, reason: hasRole ? HAS_ROLE : EXISTS })
       const usable = await withoutTaken(
         on,
-        update ? known : known.filter((placed) => !isThere(placed)),
+        known.filter((placed) => !isThere(placed) || (update && !placed.hasRole)),
         failures,
       )
       const thereIds = new Set(there.map(({ id }) => id))

@@ -11,7 +11,10 @@ export function readStrict<Shape extends z.ZodRawShape>(ctx: Context, shape: Sha
 }
 
 /** The id in a path; empty for what none of ours looks like. */
-export function idOf(ctx: Context): string {
-  const id = String(ctx.params?.id)
+export const idOf = (ctx: Context): string => idIn(ctx.params?.id)
+
+/** The same of any part of a path. */
+export function idIn(part: unknown): string {
+  const id = String(part)
   return /^[\w.~-]{1,64}$/.test(id) ? id : ''
 }

@@ -36,7 +36,6 @@ export function addAppActions(router: Router, { issuer, confirm, apps }: Depende
       'You get its client id, its secret, and what to copy into common client libraries.',
     ],
     button: 'Register the app',
-    fresh: true,
     reason: 'none',
     fields: newAppFields,
     about: async () => ({}),
@@ -67,12 +66,12 @@ export function addAppActions(router: Router, { issuer, confirm, apps }: Depende
       'If it may ask for less than before, or is no longer ours, everything it was given ends, and people go through it again.',
     ],
     button: 'Save',
-    fresh: true,
-    reason: 'none',
+    reason: 'required',
     fields: appFields,
-    async act({ actor }, app, { fields }) {
+    async act({ actor }, app, { fields, reason }) {
       // As it was when the form was shown: somebody else's change meanwhile isn't undone unseen.
-      await apps.patch(actor, app.id, appChangesOf(app, fields), Number(fields.version))
+      const changes = appChangesOf(app, fields)
+      await apps.patch(actor, app.id, changes, Number(fields.version), reason)
       return { to: url(app), done: 'app-changed' }
     },
   })

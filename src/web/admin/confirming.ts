@@ -57,10 +57,10 @@ export interface Action<About extends object> {
   /** what will happen, a sentence each */
   says: (about: About) => readonly string[]
   button: string
-  /** whether it can't be undone: it is red, and takes a fresh second factor */
+  /** whether it can't be undone: it is red */
   danger?: boolean
-  /** whether it takes a fresh second factor although it can be undone */
-  fresh?: boolean
+  /** whether it only takes away or helps on: everything else takes a fresh second factor */
+  eased?: true
   reason: 'required' | 'optional' | 'none'
   fields?: (about: About) => readonly FormField[]
   /** what it is about; undefined when there is no such thing */
@@ -80,7 +80,7 @@ const LONGEST_REASON = 200
 export function createConfirming({ door, pages }: { door: ConsoleDoor; pages: ConsolePages }) {
   return function add<About extends object>(router: Router, action: Action<About>): void {
     const isFreshEnough = (ctx: Context, who: Who) =>
-      !(action.danger || action.fresh) || door.isFresh(ctx, who)
+      action.eased === true || door.isFresh(ctx, who)
 
     function show(
       ctx: Context,

@@ -3,13 +3,14 @@ import type Provider from 'oidc-provider'
 import { ROLES } from '../../accounts/account.ts'
 import type { Account } from '../../accounts/accounts.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
+import type { FreshnessOf } from '../../admin/freshness.ts'
 import { type Actor, actorName, assertMay, type Permission } from '../../admin/permissions.ts'
 import type { Audit } from '../../audit/audit.ts'
-import { Refusal } from '../../errors.ts'
 import { ACR } from '../../oidc/acr.ts'
 import { uidKey } from '../../oidc/sealed-records.ts'
 import type { UnitsOfWork } from '../../oidc/unit-of-work.ts'
 import type { PageForms } from '../page-forms.ts'
+import { assertPlain } from '../plain.ts'
 import type { RelyingParty } from '../relying-party.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsolePages } from './console-pages.ts'
@@ -24,6 +25,7 @@ interface Dependencies {
   units: UnitsOfWork
   relyingParty: RelyingParty
   sessions: ConsoleSessions
+  freshnessOf: FreshnessOf
   audit: Audit
   forms: PageForms
   pages: ConsolePages
@@ -95,6 +97,7 @@ export function createConsoleDoor(deps: Dependencies) {
         return relyingParty.go(ctx, { to: ctx.path, again: 'nothing' })
       }
       assertMay(who.actor, permission)
+      assertPlain(ctx.query, ctx.params)
       await show(ctx, who)
     },
 
@@ -105,30 +108,23 @@ export function createConsoleDoor(deps: Dependencies) {
       if (who === 'nobody') return tellSignedOut(ctx)
       await forms.guard(() => pageOf(tokenOf(ctx)))(ctx, async () => {
         assertMay(who.actor, permission)
+        assertPlain(ctx.params, ctx.request.body)
         await act(ctx, who)
       })
     },
 
-    /**
-     * What a form with a file does. It reads the form itself, and must check its token once it has.
-     */
+    /** What a form with a file does; it reads the form itself, and must check the token first. */
     upload:
       (
         permission: Permission,
-        act: (
-          ctx: Context,
-          who: Who,
-          assertToken: (fields: Record<string, unknown>) => void,
-        ) => Promise<void>,
+        act: (ctx: Context, who: Who, assertToken: (given: unknown) => void) => Promise<void>,
       ) =>
       async (ctx: Context) => {
         const who = await visitOf(ctx)
         if (who === 'no-role') return tellNoRole(ctx)
         if (who === 'nobody') return tellSignedOut(ctx)
         assertMay(who.actor, permission)
-        await act(ctx, who, ({ form_token: given }) =>
-          forms.assertToken(ctx, pageOf(tokenOf(ctx)), given),
-        )
+        await act(ctx, who, (given) => forms.assertToken(ctx, pageOf(tokenOf(ctx)), given))
       },
 
     /** Has somebody show their second factor again, and come back here. @returns whether it is fresh already */
@@ -149,10 +145,22 @@ export function createConsoleDoor(deps: Dependencies) {
         await deps.audit.record({ type: 'console.refused', accountId: arrival.accountId })
         return tellNoRole(ctx)
       }
-      // A code from the help desk lets its owner in to apps; it isn't a factor of their own.
-      if (arrival.acr !== ACR.secondFactor || arrival.amr.includes('bypass')) {
+      const freshness = await deps.freshnessOf(account.id, arrival.authTime)
+      // Whoever is signed in for longer shows a second factor again: what it was can't be told any more.
+      if (freshness === 'stale')
+        return relyingParty.go(ctx, {
+          to: arrival.to,
+          again: 'second-factor',
+          username: account.username,
+        })
+      if (arrival.acr !== ACR.secondFactor || freshness === 'held') {
         await deps.audit.record({ type: 'console.refused', accountId: account.id })
-        throw new Refusal('second_factor', 403, 'The console takes a second factor of your own.')
+        return pages.tell(ctx, 403, {
+          title: 'Not with this factor',
+          message:
+            'The console takes a second factor that is your own, and that wasn’t added a short while ago beside others. Sign in again, and use one that you have had for longer.',
+          next: { url: `${CONSOLE_URL}/sign-out`, text: 'Sign out' },
+        })
       }
       const before = tokenOf(ctx)
       if (before) await sessions.close(before)

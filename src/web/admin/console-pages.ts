@@ -1,5 +1,5 @@
 import type { Context } from 'koa'
-import { may, type Permission } from '../../admin/permissions.ts'
+import { everyMay, may, type Permission } from '../../admin/permissions.ts'
 import type { Language } from '../../languages/language.ts'
 import type { Pages } from '../pages.ts'
 import { CONSOLE_URL } from './console-app.ts'
@@ -65,21 +65,7 @@ export function createConsolePages({ pages, english }: { pages: Pages; english: 
         formToken: who.formToken,
         done: doneOf(ctx),
         path: ctx.path,
-        may: Object.fromEntries(
-          (
-            [
-              'people.write',
-              'people.help',
-              'people.export',
-              'people.import',
-              'roles.write',
-              'apps.write',
-              'keys.write',
-              'limits.write',
-              'webhooks.write',
-            ] as const
-          ).map((permission) => [permission.replace('.', '_'), may(who.actor, permission)]),
-        ),
+        may: everyMay(who.actor),
         ...data,
       })
     },

@@ -9,6 +9,7 @@ const DONE = {
   enabled: 'The account is enabled. What had ended doesn’t come back.',
   erased: 'The account is erased.',
   unlocked: 'Passwords and codes are taken again.',
+  'link-mailed': 'The link is on its way by mail.',
   'factors-reset': 'The second factor is reset. The person adds a new one at the next sign-in.',
   'phone-added':
     'The phone is added. It counts as unverified until a code that went to it was right.',

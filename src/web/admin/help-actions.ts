@@ -41,6 +41,7 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
       'It goes by another gateway if the last one didn’t deliver.',
     ],
     button: 'Send the code again',
+    eased: true,
     reason: 'none',
     async act({ actor }, person) {
       await resending.send(actor, person.id)
@@ -82,10 +83,11 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
       'Ask whoever made it how they knew that it was the person.',
     ],
     button: 'Approve the code',
+    permission: 'bypass.approve',
     danger: true,
-    reason: 'none',
-    async act({ actor }, person) {
-      await bypass.approve(actor, person.id, person.code.id)
+    reason: 'required',
+    async act({ actor }, person, { reason }) {
+      await bypass.approve(actor, person.id, person.code.id, reason)
       return { to: url(person), done: 'bypass-approved' }
     },
   })
@@ -96,6 +98,7 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
     title: ({ username }) => `End the bypass code for ${username}`,
     says: () => ['It no longer works. Another can be made.'],
     button: 'End the code',
+    eased: true,
     reason: 'none',
     async act({ actor }, person) {
       await bypass.end(actor, person.id, person.code.id)

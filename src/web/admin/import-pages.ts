@@ -7,7 +7,7 @@ import { readFirebaseProject } from '../../transfer/firebase.ts'
 import { IMPORT_FORMATS, isImportFormat } from '../../transfer/formats.ts'
 import type { NewImport } from '../../transfer/imports.ts'
 import { CHUNK_BYTES, UPLOAD_BYTES } from '../../transfer/uploads.ts'
-import { idOf, readStrict } from '../account/input.ts'
+import { idIn, idOf, readStrict } from '../account/input.ts'
 import { assertOwnOrigin } from '../guard.ts'
 import type { Confirming } from './confirming.ts'
 import type { ConsoleDoor } from './console-door.ts'
@@ -40,7 +40,7 @@ const query = z.object({ after: z.coerce.number().int().min(0).default(0).catch(
 export function addImports(router: Router, deps: Dependencies): void {
   const { issuer, door, pages, confirm, transfers } = deps
   const url = (id: string) => `${IMPORTS_URL}/${id}`
-  const jobOf = (ctx: Context) => String(ctx.params?.job)
+  const jobOf = (ctx: Context) => idIn(ctx.params?.job)
 
   router.get(
     IMPORTS_URL,
@@ -112,15 +112,20 @@ export function addImports(router: Router, deps: Dependencies): void {
     `${IMPORTS_URL}/:job/file`,
     door.upload('people.import', async (ctx, { actor }, assertToken) => {
       assertOwnOrigin(ctx, issuer)
+      // In the address, since it must be known before the file is read.
+      assertToken(ctx.query.form_token)
       const id = jobOf(ctx)
-      let seq = 0
-      const take = (bytes: Buffer) => transfers.append(actor, id, seq++, bytes)
+      const { state, bytesTotal } = await transfers.job(actor, id)
+      if (state !== 'uploading' || bytesTotal > 0)
+        throw new Refusal('not_uploading', 409, 'This import has its file already.')
+      let pieces = 0
+      const take = (bytes: Buffer) => transfers.append(actor, id, pieces++, bytes)
       try {
-        assertToken(await readUpload(ctx, { most: UPLOAD_BYTES, piece: CHUNK_BYTES, take }))
+        await readUpload(ctx, { most: UPLOAD_BYTES, piece: CHUNK_BYTES, take })
         await transfers.start(actor, id)
       } catch (error) {
         // Half a file is none: the next try begins anew.
-        await transfers.cancel(actor, id)
+        if (pieces > 0) await transfers.cancel(actor, id)
         throw error
       }
       goOn(ctx, url(id))

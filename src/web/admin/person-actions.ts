@@ -33,14 +33,14 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
       'Another e-mail address counts as unverified, and ends links that were mailed to the one before.',
     ],
     button: 'Save',
-    reason: 'none',
+    reason: 'optional',
     fields: ({ username, name, email, version }: AccountRecord) => [
       { name: 'username', label: 'Username', kind: 'text', required: true, value: username },
       { name: 'name', label: 'Full name', kind: 'text', value: name ?? '' },
       { name: 'email', label: 'E-mail address', kind: 'email', value: email ?? '' },
       { name: 'version', label: 'Version', kind: 'hidden', value: String(version) },
     ],
-    async act({ actor }, person, { fields }) {
+    async act({ actor }, person, { fields, reason }) {
       const { username = '', name = '', email = '', version } = fields
       const changes = {
         ...(username !== person.username && { username }),
@@ -48,7 +48,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
         ...(email.trim() !== (person.email ?? '') && { email: email.trim() || null }),
       }
       // As it was when the form was shown: somebody else's change meanwhile isn't undone unseen.
-      await people.patch(actor, person.id, changes, Number(version))
+      await people.patch(actor, person.id, changes, Number(version), reason || undefined)
       return { to: url(person), done: 'changed' }
     },
   })
@@ -144,6 +144,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
       'Find out first who typed them: ask whether it was the person.',
     ],
     button: 'Unlock the account',
+    eased: true,
     reason: 'optional',
     async act({ actor }, person, { reason }) {
       await people.unlock(actor, person.id, reason || undefined)
@@ -156,13 +157,14 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
     permission: 'people.help',
     title: ({ username }) => `A new link for ${username}`,
     says: () => [
-      'You get a link by which a password is chosen. It works once, for seven days; the one before ends.',
-      'It is mailed too, where mails can be sent and there is an address.',
+      'A link by which a password is chosen. It works once, for seven days; the one before ends.',
+      'It is mailed, where mails can be sent and there is an address. Admins also see it; the help desk doesn’t.',
     ],
     button: 'Make the link',
     reason: 'optional',
     async act({ actor }, person, { reason }) {
       const { link } = await people.invite(actor, person.id, reason || undefined)
+      if (link === null) return { to: url(person), done: 'link-mailed' }
       return {
         title: 'The link is made',
         message: `Hand it to ${person.username} and nobody else: whoever has it can choose the password.`,
@@ -216,6 +218,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
     title: ({ username }) => `End all sessions of ${username}`,
     says: () => ['They are signed out everywhere, and apps lose what they were given.'],
     button: 'End all sessions',
+    eased: true,
     reason: 'optional',
     async act({ actor }, person, { reason }) {
       await factors.endSessions(actor, person.id, reason || undefined)
@@ -229,6 +232,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
     title: ({ username }) => `Forget the browsers of ${username}`,
     says: () => ['Browsers that skip the code are asked for one again.'],
     button: 'Forget all browsers',
+    eased: true,
     reason: 'optional',
     async act({ actor }, person, { reason }) {
       await factors.forgetBrowsers(actor, person.id, reason || undefined)

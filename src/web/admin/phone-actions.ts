@@ -65,9 +65,9 @@ export function addPhoneActions(router: Router, deps: Dependencies): void {
       'Codes go to this phone first from now on. Remembered browsers are asked for a code again.',
     ],
     button: 'Make it the primary phone',
-    reason: 'none',
-    async act({ actor }, { person, phone }) {
-      await factors.makePrimary(actor, person.id, phone.id)
+    reason: 'required',
+    async act({ actor }, { person, phone }, { reason }) {
+      await factors.makePrimary(actor, person.id, phone.id, reason)
       return { to: url({ person }), done: 'phone-primary' }
     },
   })

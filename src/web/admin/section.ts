@@ -5,6 +5,7 @@ import type { Bootstrap } from '../../admin/bootstrap.ts'
 import type { Bypass } from '../../admin/bypass.ts'
 import type { ConsoleSessions } from '../../admin/console-sessions.ts'
 import type { Factors } from '../../admin/factors.ts'
+import type { FreshnessOf } from '../../admin/freshness.ts'
 import type { Keys } from '../../admin/keys.ts'
 import type { People } from '../../admin/people.ts'
 import type { PhoneVerification } from '../../admin/phone-verification.ts'
@@ -54,6 +55,7 @@ interface Dependencies {
   audit: Audit
   cursors: Cursors
   sessions: ConsoleSessions
+  freshnessOf: FreshnessOf
   bootstrap: Bootstrap
   people: People
   factors: Factors

@@ -10,13 +10,12 @@ const FIELD_BYTES = 4096
  * Reads a form with one file, and hands the file over in pieces as it comes, so that it is never whole in memory
  * nor on a disk.
  * @param most bytes of the file
- * @returns the fields beside it
  * @throws Refusal when it is no such form, or too long; whatever `take` throws
  */
 export async function readUpload(
   ctx: Context,
   { most, piece, take }: { most: number; piece: number; take: (bytes: Buffer) => Promise<void> },
-): Promise<Record<string, unknown>> {
+): Promise<void> {
   if (!ctx.is('multipart/form-data')) {
     throw new Refusal('content_type', 415, 'Send the file by the form of this page.')
   }
@@ -45,8 +44,6 @@ export async function readUpload(
     const sentence = `The file couldn’t be read: it is empty, was broken off, or has more than ${most / 1024 / 1024} MB.`
     throw new Refusal('upload', 400, sentence)
   }
-  const body: unknown = ctx.request.body
-  return typeof body === 'object' && body !== null ? { ...body } : {}
 }
 
 /** Gathers what comes into pieces of the same size. */

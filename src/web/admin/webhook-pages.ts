@@ -154,9 +154,9 @@ export function addWebhooks(router: Router, deps: Dependencies): void {
     ],
     button: 'Make a new secret',
     danger: true,
-    reason: 'optional',
+    reason: 'required',
     async act({ actor }, webhook, { reason }) {
-      const { secret } = await receivers.rotateSecret(actor, webhook.id, reason || undefined)
+      const { secret } = await receivers.rotateSecret(actor, webhook.id, reason)
       return { ...secretOnce(secret), title: 'The new secret' }
     },
   })

@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { ROLES } from '../../accounts/account.ts'
 import type { Account, Accounts } from '../../accounts/accounts.ts'
-import { FRESH_SECONDS, type IsFresh } from '../../admin/freshness.ts'
+import { FRESH_SECONDS, type FreshnessOf } from '../../admin/freshness.ts'
 import type { Actor } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { ACR } from '../../oidc/acr.ts'
@@ -15,14 +15,14 @@ interface Dependencies {
   provider: Provider
   units: UnitsOfWork
   accounts: Accounts
-  isFresh: IsFresh
+  freshnessOf: FreshnessOf
 }
 
 /**
  * Whose token a request brings, and what it may do with it: a client's own token by its scope; a person's by their
  * role, as long as their second factor is fresh (ADM-01).
  */
-export function createBearer({ provider, units, accounts, isFresh }: Dependencies) {
+export function createBearer({ provider, units, accounts, freshnessOf }: Dependencies) {
   /** The account behind a person's token, if everything it rests on is still there. */
   async function personOf(token: string) {
     const found = await provider.AccessToken.find(token)
@@ -57,11 +57,14 @@ export function createBearer({ provider, units, accounts, isFresh }: Dependencie
   }
 
   /** RFC 9470: the sign-in behind the token isn't as strong or as fresh as it must be. */
-  async function assertFresh(ctx: Context, extra: Record<string, unknown> | undefined) {
-    const { acr, auth_time: at, amr } = extra ?? {}
-    const bypassed = Array.isArray(amr) && amr.includes('bypass')
-    if (acr === ACR.secondFactor && !bypassed && typeof at === 'number' && (await isFresh(at)))
-      return
+  async function assertFresh(
+    ctx: Context,
+    accountId: string,
+    extra: Record<string, unknown> | undefined,
+  ) {
+    const { acr, auth_time: at } = extra ?? {}
+    const proven = acr === ACR.secondFactor && typeof at === 'number'
+    if (proven && (await freshnessOf(accountId, at)) === 'fresh') return
     ctx.set(
       'WWW-Authenticate',
       `Bearer error="insufficient_user_authentication", acr_values="${ACR.secondFactor}", max_age="${FRESH_SECONDS}"`,
@@ -90,7 +93,7 @@ export function createBearer({ provider, units, accounts, isFresh }: Dependencie
       if (!scopes) throw invalid(ctx)
       assertScope(ctx, scopes)
       const actor = actorOf(person.account, scopes)
-      await assertFresh(ctx, person.extra)
+      await assertFresh(ctx, person.account.id, person.extra)
       return actor
     }
     const own = await provider.ClientCredentials.find(token)

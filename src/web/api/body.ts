@@ -1,5 +1,6 @@
 import type { Context } from 'koa'
 import { Refusal } from '../../errors.ts'
+import { isPlain } from '../plain.ts'
 
 const MOST_BYTES = 64 * 1024
 
@@ -23,7 +24,8 @@ export async function readJson(ctx: Context): Promise<unknown> {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     let members = 0
     const parsed: unknown = JSON.parse(text, function (name, value) {
-      if (FORBIDDEN.has(name)) throw new TypeError(`a member mustn't be called ${name}`)
+      if (FORBIDDEN.has(name) || !isPlain(name) || !isPlain(value))
+        throw new TypeError(`a member mustn't be called ${name}`)
       if (!Array.isArray(this)) members += 1
       return value
     })
@@ -34,7 +36,7 @@ export async function readJson(ctx: Context): Promise<unknown> {
     throw new Refusal(
       'not_json',
       400,
-      'The body is not JSON in UTF-8, or has a member twice, or one called __proto__, constructor or prototype.',
+      'The body is not JSON in UTF-8, or has a text with a NUL or half of a character, a member twice, or one called __proto__, constructor or prototype.',
     )
   }
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { Idempotency } from '../../admin/idempotency.ts'
 import { type Actor, actorName, assertMay } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
+import { assertPlain } from '../plain.ts'
 import { readBytes, readJson } from './body.ts'
 import type { RawRequest, Reply, Route } from './route.ts'
 import { send } from './streams.ts'
@@ -15,6 +16,8 @@ interface Dependencies {
   /** @throws Refusal */
   authenticate: (ctx: Context) => Promise<Actor>
   idempotency: Idempotency
+  /** @throws Refusal unless the actor may do something to the account */
+  assertTouch: (actor: Actor, accountId: string) => Promise<void>
 }
 
 const storedReply = z.object({
@@ -40,9 +43,12 @@ export function addOperations(router: Router, deps: Dependencies): void {
       )
     }
     const who = [actor.kind, actor.id, route.id, ctx.path].join('\0')
-    const answer = await idempotency.once(who, key, JSON.stringify(raw.body ?? null), async () =>
-      JSON.stringify(await route.run(actor, raw)),
-    )
+    const request = JSON.stringify(raw.body ?? null)
+    const work = async () => JSON.stringify(await route.run(actor, raw))
+    const assertStill = async () => {
+      if (route.path.startsWith('/accounts/:id/')) await deps.assertTouch(actor, ctx.params?.id)
+    }
+    const answer = await idempotency.once(who, key, request, work, assertStill)
     const { body, ...stored } = storedReply.parse(JSON.parse(answer))
     return { ...stored, body }
   }
@@ -53,6 +59,7 @@ export function addOperations(router: Router, deps: Dependencies): void {
     ctx.state.actor = actorName(actor)
     // Operations judge it too; here, before anything of the request is looked at.
     assertMay(actor, route.permission)
+    assertPlain(ctx.query)
     const hasBody = route.method !== 'get' && route.method !== 'delete'
     const raw: RawRequest = {
       params: ctx.params,

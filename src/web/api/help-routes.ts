@@ -84,10 +84,13 @@ export function helpRoutes(bypass: Bypass, resending: Resending): Route[] {
       method: 'post',
       path: '/accounts/:id/bypass-codes/:codeId/approval',
       summary: 'Approve a code that somebody else made',
-      permission: 'people.help',
+      description: 'Not your own, and not by a program: a second admin’s consent.',
+      permission: 'bypass.approve',
       params: codeId,
+      body: z.strictObject({ reason: reason.optional() }),
       refusals: [409],
-      handle: (actor, { params }) => bypass.approve(actor, params.id, params.codeId),
+      handle: (actor, { params, body }) =>
+        bypass.approve(actor, params.id, params.codeId, body.reason),
     }),
     route({
       id: 'endBypassCode',

@@ -96,7 +96,12 @@ export function openApiDocument(routes: readonly Route[]): Json {
           },
         },
       }),
-      responses: { [route.status]: success(route), ...refusals(route) },
+      responses: {
+        [route.status]: success(route),
+        ...(route.versioned &&
+          route.method === 'get' && { 304: { description: STATUS_CODES[304] ?? '' } }),
+        ...refusals(route),
+      },
     }
   }
 
@@ -160,10 +165,12 @@ export function openApiDocument(routes: readonly Route[]): Json {
 }
 
 /** What an operation may refuse with, beside what it says itself. */
-function refusals({ path, method, refusals: more, versioned }: Route): Json {
+function refusals({ path, method, status, refusals: more, versioned }: Route): Json {
   const statuses = new Set([400, 401, 403, 503, ...more])
   if (path.includes(':')) statuses.add(404)
   if (versioned && method !== 'get') statuses.add(412)
+  // A key that came with another request, and one whose first request is still being answered.
+  if (method === 'post' && status === 201) statuses.add(409).add(422)
   if (method === 'post' || method === 'put' || method === 'patch') statuses.add(413).add(415)
   return Object.fromEntries(
     [...statuses].map((status) => [

@@ -231,7 +231,10 @@ export function peopleRoutes(people: People, cursors: Cursors): Route[] {
       params: accountId,
       body: z.strictObject({ reason: reason.optional() }),
       status: 201,
-      answer: z.object({ link: z.string(), mailed: z.boolean() }),
+      answer: z.object({
+        link: z.string().nullable().describe('only for those who may edit accounts'),
+        mailed: z.boolean(),
+      }),
       refusals: [409, 422],
       handle: async (actor, { params, body }) => ({
         body: await people.invite(actor, params.id, body.reason),

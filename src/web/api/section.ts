@@ -18,6 +18,6 @@ export function createApiSection(deps: Dependencies) {
       ctx.type = 'application/json'
       ctx.body = document
     })
-    addOperations(router, { ...deps, routes, authenticate })
+    addOperations(router, { ...deps, ...deps.people, routes, authenticate })
   }
 }
