@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import type { OnChange } from '../audit/change.ts'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
@@ -75,8 +76,15 @@ export async function assertOtherAdmin(trx: Db, accountId: string): Promise<void
   }
 }
 
+interface Dependencies {
+  db: Db
+  clock: Clock
+  links: Links
+  onChange: OnChange
+}
+
 /** Accounts as admins edit them. */
-export function createAccountRecords({ db, clock, links }: { db: Db; clock: Clock; links: Links }) {
+export function createAccountRecords({ db, clock, links, onChange }: Dependencies) {
   async function record(id: string): Promise<AccountRecord | undefined> {
     const { rows } = await sql<RecordRow>`
       select ${RECORD_COLUMNS} from account where id = ${id}`.execute(db)
@@ -88,12 +96,26 @@ export function createAccountRecords({ db, clock, links }: { db: Db; clock: Cloc
     return (await record(id)) ? changedMeanwhile() : noAccount()
   }
 
+  /** Whether an account has another mail address than this one. Holds the account until its transaction ends. */
+  async function hasOther(
+    trx: Db,
+    id: string,
+    email: string | null,
+    ifVersion: number | null,
+  ): Promise<boolean> {
+    const { rows } = await sql<{ other: boolean }>`
+      select email is distinct from ${email} as other from account
+      where id = ${id} and (${ifVersion}::int is null or version = ${ifVersion})
+      for update`.execute(trx)
+    return rows[0]?.other ?? false
+  }
+
   return {
     /** An account with what only admins see of it. */
     record,
 
     /**
-     * Changes some members of an account.
+     * Changes some members of an account. Of another mail address the owner is told at the one before (ADM-05).
      * @param ifVersion the version it was read as; undefined to change whatever there is now
      * @throws Refusal when it is gone (404), was changed meanwhile (412), or a value is taken or out of bounds
      */
@@ -118,6 +140,8 @@ export function createAccountRecords({ db, clock, links }: { db: Db; clock: Cloc
       )
       const event = { type: 'account.changed', detail: { members: members.join(' ') } } as const
       const changing = async (trx: Db) => {
+        if (email !== undefined && (await hasOther(trx, id, email, ifVersion ?? null)))
+          await onChange(trx, { type: 'account.email-changed', accountId: id })
         const { rows } = await sql<RecordRow>`
           with changed as (
             update account set ${sql.join(sets)}
