@@ -27,6 +27,8 @@ interface Consequences {
 const FOLLOWS: Record<ChangeType, Consequences> = {
   'account.deleted': { sessions: 'all', trust: 'ends', notice: undefined },
   'account.disabled': { sessions: 'all', trust: 'ends', notice: undefined },
+  // Told at the address before: by the new one, a password can be set.
+  'account.email-changed': { sessions: 'none', trust: 'stays', notice: 'email.changed' },
   'account.enabled': { sessions: 'all', trust: 'ends', notice: undefined },
   'account.role-changed': { sessions: 'all', trust: 'ends', notice: undefined },
   'authenticator.added': { sessions: 'others', trust: 'ends', notice: 'authenticator.added' },

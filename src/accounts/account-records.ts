@@ -97,12 +97,26 @@ export function createAccountRecords({ db, clock, links, onChange }: Dependencie
     return (await record(id)) ? changedMeanwhile() : noAccount()
   }
 
+  /** Whether an account has another mail address than this one. Holds the account until its transaction ends. */
+  async function hasOther(
+    trx: Db,
+    id: string,
+    email: string | null,
+    ifVersion: number | null,
+  ): Promise<boolean> {
+    const { rows } = await sql<{ other: boolean }>`
+      select email is distinct from ${email} as other from account
+      where id = ${id} and (${ifVersion}::int is null or version = ${ifVersion})
+      for update`.execute(trx)
+    return rows[0]?.other ?? false
+  }
+
   return {
     /** An account with what only admins see of it. */
     record,
 
     /**
-     * Changes some members of an account.
+     * Changes some members of an account. Of another mail address the owner is told at the one before (ADM-05).
      * @param ifVersion the version it was read as; undefined to change whatever there is now
      * @throws Refusal when it is gone (404), was changed meanwhile (412), or a value is taken or out of bounds
      */
@@ -127,6 +141,8 @@ export function createAccountRecords({ db, clock, links, onChange }: Dependencie
       )
       const event = { type: 'account.changed', detail: { members: members.join(' ') } } as const
       const changing = async (trx: Db) => {
+        if (email !== undefined && (await hasOther(trx, id, email, ifVersion ?? null)))
+          await onChange(trx, { type: 'account.email-changed', accountId: id })
         const { rows } = await sql<RecordRow>`
           with changed as (
             update account set ${sql.join(sets)}

@@ -6,6 +6,7 @@ export type ChangeType = Extract<
   EventType,
   | 'account.deleted'
   | 'account.disabled'
+  | 'account.email-changed'
   | 'account.enabled'
   | 'account.role-changed'
   | 'authenticator.added'
@@ -37,7 +38,7 @@ export interface SecurityChange {
 }
 
 /**
- * Carries out what follows from a change, in the transaction that makes it. Called while a removed phone is
- * still there, so that its owner can be told.
+ * Carries out what follows from a change, in the transaction that makes it. Called while a removed phone or
+ * a replaced mail address is still there, so that its owner can be told.
  */
 export type OnChange = (on: Db, change: SecurityChange) => Promise<void>

@@ -9,6 +9,7 @@ export const EVENT_TYPES = [
   'account.created',
   'account.deleted',
   'account.disabled',
+  'account.email-changed',
   'account.enabled',
   'account.exported',
   'account.imported',

@@ -4,6 +4,7 @@ import type { Language, MessageKey } from '../languages/language.ts'
 const WHAT = {
   'password.changed': 'notice.password.changed',
   'password.reset': 'notice.password.reset',
+  'email.changed': 'notice.email.changed',
   'phone.added': 'notice.phone.added',
   'phone.removed': 'notice.phone.removed',
   'phone.made-primary': 'notice.phone.madePrimary',

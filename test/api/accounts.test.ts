@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Api, openApi } from '../support/api.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
+import { addPhone, eventsOf } from '../support/second-factors.ts'
 
 let house: House
 let api: Api
@@ -53,5 +54,60 @@ describe('accounts by the API', () => {
       status: 200,
       json: { verified: true },
     })
+  })
+})
+
+describe('another e-mail address', () => {
+  const OLD = 'wilma@example.com'
+  const NEW = 'someone.else@example.com'
+  const UNPROVEN = PHONES[2]
+
+  const noticesTo = async (accountId: string) => {
+    const rows = await house.db
+      .selectFrom('notice')
+      .select(['kind', 'medium', 'state'])
+      .where('account_id', '=', accountId)
+      .orderBy('medium')
+      .execute()
+    return rows.map(({ kind, medium, state }) => `${kind} ${medium} ${state}`)
+  }
+
+  test('is told to the owner at the one before and by text, and nothing else is [ADM-05]', async () => {
+    const { id } = await house.addAccount('wilma')
+    await addPhone(house, id, UNPROVEN, false)
+    await house.addAccount('yngve', null)
+    // Neither what stays as it was, nor what is refused.
+    for (const [body, status] of [
+      [{ name: 'Wilma' }, 200],
+      [{ email: OLD }, 200],
+      [{ email: NEW, username: 'YNGVE' }, 409],
+    ] as const)
+      expect(await api.patch(`/accounts/${id}`, body)).toMatchObject({ status })
+    const stale = { 'if-match': '"1"' }
+    expect((await api.patch(`/accounts/${id}`, { email: NEW }, stale)).status).toBe(412)
+    expect(await noticesTo(id)).toEqual([])
+    expect(await eventsOf(house, id)).not.toContain('account.email-changed')
+
+    // Of two at once, the second finds it done.
+    const both = [1, 2].map(() => api.patch(`/accounts/${id}`, { email: NEW }))
+    for (const answer of await Promise.all(both))
+      expect(answer).toMatchObject({ status: 200, json: { email: NEW, emailVerified: false } })
+    const told = (await eventsOf(house, id)).filter((type) => type === 'account.email-changed')
+    expect(told).toHaveLength(1)
+    const sent = ['email.changed mail sent', 'email.changed sms sent']
+    await vi.waitFor(async () => expect(await noticesTo(id)).toEqual(sent), 15_000)
+    const texts = house.gateway.messages.filter(({ text }) => text.includes('e-mail address of'))
+    expect(texts.map(({ to }) => to)).toEqual([PHONES[0]])
+    const outbox = await fetch(`${house.issuer}/dev/outbox.json`)
+    const mails: Array<{ to: string; text: string }> = JSON.parse(await outbox.text())
+    expect(mails.find(({ to }) => to === OLD)?.text).toContain('e-mail address of your account was')
+    expect(mails.map(({ to }) => to)).not.toContain(NEW)
+  })
+
+  test('where there was none, is told by text alone', async () => {
+    const { id } = await house.addAccount('xenia')
+    await house.db.updateTable('account').set({ email: null }).where('id', '=', id).execute()
+    expect((await api.patch(`/accounts/${id}`, { email: NEW })).status).toBe(200)
+    expect(await noticesTo(id)).toEqual([expect.stringMatching(/^email\.changed sms/)])
   })
 })

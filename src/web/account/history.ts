@@ -21,6 +21,7 @@ interface Dependencies {
 const SENTENCES: Partial<Record<EventType, MessageKey>> = {
   'account.created': 'history.accountCreated',
   'account.disabled': 'history.accountDisabled',
+  'account.email-changed': 'history.accountEmailChanged',
   'account.enabled': 'history.accountEnabled',
   'account.unlocked': 'history.accountUnlocked',
   'authenticator.added': 'history.authenticatorAdded',
