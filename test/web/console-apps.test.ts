@@ -172,7 +172,14 @@ describe('apps at the console', () => {
   test('are edited as they were shown, get new secrets, and are deleted with a reason', async () => {
     const { secret: first } = await house.addClient('mine', { name: 'Mine', introspects: ['job'] })
     const { kind: _, ...members } = form
-    const fields = { ...members, name: 'Ours', introspects: 'job', secondFactor: 'required' }
+    const reason = 'it leaked'
+    const fields = {
+      ...members,
+      name: 'Ours',
+      introspects: 'job',
+      secondFactor: 'required',
+      reason,
+    }
     const edited = await ada.submit('/admin/apps/mine/edit', fields)
     expect(edited.location).toContain('/admin/apps/mine?done=app-changed')
     const late = await ada.submit('/admin/apps/mine/edit', {
@@ -187,7 +194,6 @@ describe('apps at the console', () => {
       version: 2,
     })
 
-    const reason = 'it leaked'
     expect((await ada.submit('/admin/apps/mine/secret', { hours: '24' })).status).toBe(400)
     expect((await ada.submit('/admin/apps/mine/secret', { hours: '999', reason })).status).toBe(400)
     const rotated = await ada.submit('/admin/apps/mine/secret', { hours: '24', reason })

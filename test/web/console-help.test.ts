@@ -31,11 +31,13 @@ describe('the help desk at the console', () => {
     const [code = ''] = WEB_CODE.exec(made.html) ?? []
     expect(code).not.toBe('')
     expect(await helen.text(url)).toContain('waits for approval')
-    const [approval = ''] = /bypass-codes\/[\w-]+\/approve/.exec((await helen.get(url)).html) ?? []
-    expect((await helen.submit(`${url}/${approval}`)).status).toBe(403)
-
     const ada = await signInToConsole(house, 'ada')
-    expect((await ada.submit(`${url}/${approval}`)).location).toContain('done=bypass-approved')
+    const [approval = ''] = /bypass-codes\/[\w-]+\/approve/.exec((await ada.get(url)).html) ?? []
+    // Consent is an admin's, and given with a reason.
+    expect((await helen.submit(`${url}/${approval}`)).status).toBe(403)
+    expect((await ada.submit(`${url}/${approval}`)).status).toBe(400)
+    const approved = await ada.submit(`${url}/${approval}`, { reason: 'heard them myself' })
+    expect(approved.location).toContain('done=bypass-approved')
     expect(await ada.text(url)).toMatch(/good for one sign-in.*Made by helpdesk:/)
 
     const flow = createFlow(house, { client: app })

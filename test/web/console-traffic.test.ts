@@ -123,7 +123,7 @@ describe('webhooks', () => {
     await ada.submit(`${path}/edit`, { address: 'https://93.184.216.34/hook', description: '' })
     await ada.submit(`${path}/disable`)
     expect(await ada.text(path)).toMatch(/disabled .* everything/s)
-    expect((await ada.submit(`${path}/secret`)).html).toContain('whsec_')
+    expect((await ada.submit(`${path}/secret`, { reason: 'leaked' })).html).toContain('whsec_')
     await ada.submit(`${path}/remove`, { reason: 'not used' })
     expect((await ada.get(path)).status).toBe(404)
   })
