@@ -1,5 +1,7 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import { Refusal } from '../errors.ts'
+import { isBuiltIn } from '../oidc/built-in.ts'
+import type { Consents } from '../oidc/consents.ts'
 import type { Sessions } from '../oidc/sessions.ts'
 import { maskPhone } from '../phone-number.ts'
 import type { Authenticators } from '../second-factor/authenticators.ts'
@@ -21,6 +23,7 @@ interface Dependencies {
   backupCodes: BackupCodes
   trustedDevices: TrustedDevices
   sessions: Sessions
+  consents: Consents
   phoneRules: PhoneRules
 }
 
@@ -124,6 +127,12 @@ export function createFactors(deps: Dependencies) {
         if (!(await sessions.end(id, uid)))
           throw new Refusal('no_session', 404, 'The account has no such session.')
       }),
+
+    /** Apps that can see something of the person; those that are part of the service aside. */
+    apps: (actor: Actor, id: string) =>
+      reading(actor, 'people.read', id, async () =>
+        (await deps.consents.list(id)).filter(({ clientId }) => !isBuiltIn(clientId)),
+      ),
 
     /** Ends all sessions, and takes back what apps were given. @returns how many there were */
     endSessions: (actor: Actor, id: string, reason: string | undefined): Promise<number> =>

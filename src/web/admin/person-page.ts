@@ -46,16 +46,18 @@ export function addPersonPage(router: Router, deps: Dependencies) {
     door.page('people.read', async (ctx, who) => {
       const id = idOf(ctx)
       const person = await people.get(who.actor, id)
-      const [locks, phones, others, browsers, sessions, codes, signIn, events] = await Promise.all([
-        people.locks(who.actor, id),
-        factors.phones(who.actor, id),
-        factors.others(who.actor, id),
-        factors.browsers(who.actor, id),
-        factors.sessions(who.actor, id),
-        bypass.list(who.actor, id),
-        resending.look(who.actor, id),
-        audit.history(id, EVENT_TYPES, EVENTS),
-      ])
+      const [locks, phones, others, browsers, sessions, apps, codes, signIn, events] =
+        await Promise.all([
+          people.locks(who.actor, id),
+          factors.phones(who.actor, id),
+          factors.others(who.actor, id),
+          factors.browsers(who.actor, id),
+          factors.sessions(who.actor, id),
+          factors.apps(who.actor, id),
+          bypass.list(who.actor, id),
+          resending.look(who.actor, id),
+          audit.history(id, EVENT_TYPES, EVENTS),
+        ])
       pages.show(ctx, who, 'person', {
         person,
         locks,
@@ -63,6 +65,7 @@ export function addPersonPage(router: Router, deps: Dependencies) {
         others,
         browsers,
         sessions,
+        apps,
         code: codes[0] ?? null,
         signIn: signIn && { ...signIn, message: DELIVERIES[signIn.delivery] },
         events,

@@ -27,6 +27,15 @@ const browser = z
   })
   .meta({ id: 'TrustedBrowser' })
 
+const appAccess = z
+  .object({
+    clientId: z.string(),
+    name: z.string().nullable(),
+    scopes: z.array(z.string()).readonly(),
+    since: time,
+  })
+  .meta({ id: 'AppAccess' })
+
 const ended = z.object({ ended: z.int().describe('how many there were') })
 const why = z.strictObject({ reason: reason.optional() })
 
@@ -68,6 +77,19 @@ export function sessionRoutes(factors: Factors): Route[] {
       answer: ended,
       handle: async (actor, { params, query }) => ({
         body: { ended: await factors.endSessions(actor, params.id, query.reason) },
+      }),
+    }),
+    route({
+      id: 'listAppsOfAccount',
+      tag,
+      method: 'get',
+      path: '/accounts/:id/apps',
+      summary: 'List apps that can see something of somebody now',
+      permission: 'people.read',
+      params: accountId,
+      answer: z.object({ items: z.array(appAccess) }),
+      handle: async (actor, { params }) => ({
+        body: { items: await factors.apps(actor, params.id) },
       }),
     }),
     route({
