@@ -46,11 +46,12 @@ const NEEDS: ReadonlyArray<[Permission, string[]]> = [
     [
       ...onPerson('unlock', 'invite', 'reset-factors', 'end-sessions', 'forget-browsers'),
       ...onPerson('resend-code', 'bypass-code'),
-      ...onPerson('bypass-codes/:code/approve', 'bypass-codes/:code/end'),
+      ...onPerson('bypass-codes/:code/end'),
       'POST /admin/people/:id/sessions/:session/end',
       'POST /admin/people/:id/browsers/:browser/forget',
     ],
   ],
+  ['bypass.approve', onPerson('bypass-codes/:code/approve')],
   ['people.export', ['GET /admin/people/:id/export']],
   [
     'people.import',
