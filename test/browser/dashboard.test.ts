@@ -84,7 +84,8 @@ describe('the dashboard', () => {
   })
 
   test('and the pages beside it can be used by everyone, on any screen [WEB-18]', async () => {
-    const page = await atConsole(PHONE)
+    // A phone's window grows with what is too wide for it, and nothing would be seen.
+    const page = await atConsole(DESKTOP)
     for (const [path, width, colorScheme] of SCREENS) {
       await page.setViewportSize({ width, height: 844 })
       await page.emulateMedia({ colorScheme })
@@ -92,7 +93,9 @@ describe('the dashboard', () => {
       await page.evaluate(UNFOLD)
       expect(await violations(page), `${path} at ${width}, ${colorScheme}`).toEqual([])
       await page.setViewportSize({ width: 320, height: 640 })
-      expect(await page.evaluate(TOO_WIDE), `${path}: pixels wider than 320`).toBe(0)
+      // The charts follow the window a moment later.
+      const message = `${path}: pixels wider than 320`
+      await expect.poll(() => page.evaluate(TOO_WIDE), { message }).toBe(0)
     }
   })
 

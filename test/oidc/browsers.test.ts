@@ -161,6 +161,23 @@ describe('one browser', () => {
     expect((await again.password('gone')).status).toBe(401)
   })
 
+  test('of someone who is let in again begins anew: no session, no open challenge (ADM-19)', async () => {
+    const back = await house.addAccount('back', PHONES[2])
+    const flow = newFlow()
+    await flow.complete('back', PHONES[2])
+    const half = newFlow()
+    await half.toCode('back')
+    await house.rooms.trustedDevices.trust(back.id, 'Firefox')
+    await house.rooms.accounts.disable(back.id)
+    await house.rooms.accounts.enable(back.id)
+    const { status, location } = await half.code(house.lastCode(PHONES[2]))
+    expect([status, location]).toEqual([400, undefined])
+    expect(await house.rooms.sessions.list(back.id)).toEqual([])
+    expect(await house.rooms.trustedDevices.list(back.id)).toEqual([])
+    const silent = await newFlow(flow.jar).begin({ prompt: 'none' })
+    expect(silent.location).toContain('error=login_required')
+  })
+
   test('is signed out for good: its old cookies are worth nothing (SES-05)', async () => {
     const flow = newFlow()
     await flow.complete('alex')
