@@ -1,7 +1,7 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { createLanguages, loadCatalogues } from '../../src/languages/languages.ts'
+import { TOO_WIDE, UNFOLD, violations } from '../support/accessible.ts'
 import { openWorld, type World } from '../support/browser.ts'
 import { EVERY_PAGE } from '../support/every-page.ts'
 import { createFlow } from '../support/flow.ts'
@@ -13,7 +13,6 @@ if (!en) throw new Error('languages/en.json is missing')
 /** In the place of English, so that those who look for its words find them, and a little longer, as many languages are. */
 const BRACKETED = createLanguages({ ...others, en: bracketed(en) }, 'en')
 
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
 /** Sizes change where things are, schemes their colours, and neither the other: so each is looked at once. */
 const SCREENS = [
   { size: 'phone', viewport: { width: 390, height: 844 }, colorScheme: 'light' },
@@ -28,10 +27,6 @@ const SMALL_TARGETS = `[...document.querySelectorAll('a, button, input:not([type
     return Math.round(box.height) < least || Math.round(box.width) < least
   })
   .map(({ target, box }) => target.outerHTML + ' is ' + box.width + ' × ' + box.height)`
-
-const UNFOLD = `document.querySelectorAll('details').forEach((folded) => { folded.open = true })`
-
-const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
 
 const MOVING = `[...document.querySelectorAll('*')].filter((element) => {
   const { transitionDuration, animationName, scrollBehavior } = getComputedStyle(element)
@@ -105,12 +100,4 @@ async function expectWellBuilt(page: Page): Promise<void> {
   expect(await page.title()).toMatch(/\S – Sallyport$/)
   expect(await page.locator('h1').count(), 'level 1 headings').toBe(1)
   expect(await page.getByRole('main').count(), 'main landmarks').toBe(1)
-}
-
-async function violations(page: Page): Promise<string[]> {
-  // Legacy mode saves a blank page for each run; it leaves out frames of other origins, and we have none.
-  const found = await new AxeBuilder({ page }).setLegacyMode(true).withTags(TAGS).analyze()
-  return found.violations.flatMap(({ id, help, nodes }) =>
-    nodes.map(({ html }) => `${id}: ${help}: ${html}`),
-  )
 }

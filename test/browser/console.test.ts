@@ -1,21 +1,16 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createBootstrap } from '../../src/admin/bootstrap.ts'
+import { TOO_WIDE, UNFOLD, violations } from '../support/accessible.ts'
 import { DESKTOP, openWorld, PHONE, type World } from '../support/browser.ts'
 import { addAdmin } from '../support/console.ts'
 import { PASSWORD } from '../support/house.ts'
 
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
 /** Sizes change where things are, schemes their colours, and neither the other. */
 const SCREENS = [
   { width: 390, colorScheme: 'light' },
   { width: 1280, colorScheme: 'dark' },
 ] as const
-
-const UNFOLD = `document.querySelectorAll('details').forEach((folded) => { folded.open = true })`
-const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
-
 /** Without a place to break: nothing else shows what a narrow page does with names. */
 const LONG = `mira.${'long'.repeat(12)}`
 
@@ -69,12 +64,7 @@ async function faults(): Promise<string[]> {
     await page.setViewportSize({ width, height: 844 })
     await page.emulateMedia({ colorScheme })
     const tooWide = await page.evaluate(TOO_WIDE)
-    const { violations } = await new AxeBuilder({ page })
-      .options({ resultTypes: ['violations'] })
-      .setLegacyMode(true)
-      .withTags(TAGS)
-      .analyze()
-    const said = violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
+    const said = await violations(page)
     if (tooWide) said.push(`${tooWide} pixels too wide`)
     found.push(...said.map((fault) => `${title} at ${width}, ${colorScheme}: ${fault}`))
   }

@@ -1,11 +1,10 @@
-import { AxeBuilder } from '@axe-core/playwright'
 import type { BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { TOO_WIDE, UNFOLD, violations } from '../support/accessible.ts'
 import { DESKTOP, openWorld, PHONE, type World } from '../support/browser.ts'
 import { addAdmin } from '../support/console.ts'
 import { addTraffic, pauseCountry, useBudget } from '../support/traffic.ts'
 
-const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
 /** Sizes change where things are, schemes their colours, and neither the other. */
 const SCREENS = [
   ['', 390, 'light'],
@@ -15,8 +14,6 @@ const SCREENS = [
   ['/alerts', 390, 'light'],
 ] as const
 
-const UNFOLD = `document.querySelectorAll('details').forEach((folded) => { folded.open = true })`
-const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
 /** How many colours a canvas shows; one that is blank has one. */
 const COLOURS = `[...document.querySelectorAll('canvas')].map((canvas) => {
   const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
@@ -53,11 +50,6 @@ async function atConsole(options: BrowserContextOptions): Promise<Page> {
   await visit.code(world.house.lastCode())
   await visit.page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor()
   return visit.page
-}
-
-async function violations(page: Page): Promise<string[]> {
-  const found = await new AxeBuilder({ page }).setLegacyMode(true).withTags(TAGS).analyze()
-  return found.violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
 }
 
 describe('the dashboard', () => {

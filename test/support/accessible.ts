@@ -1,0 +1,23 @@
+import { AxeBuilder } from '@axe-core/playwright'
+import type { Page } from 'playwright-core'
+
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice']
+
+/** In the page: what is folded away has to be right, too. */
+export const UNFOLD = `document.querySelectorAll('details').forEach((folded) => { folded.open = true })`
+
+/** In the page: by how many pixels it is wider than its window. */
+export const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
+
+/** Judges the page as it stands. @returns what keeps somebody from using it, a line each */
+export async function violations(page: Page): Promise<string[]> {
+  const found = await new AxeBuilder({ page })
+    .options({ resultTypes: ['violations'] })
+    // Saves a blank page for each run; it leaves out frames of other origins, and we have none.
+    .setLegacyMode(true)
+    .withTags(TAGS)
+    .analyze()
+  return found.violations.flatMap(({ id, help, nodes }) =>
+    nodes.map(({ html }) => `${id}: ${help}: ${html}`),
+  )
+}
