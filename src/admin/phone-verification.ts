@@ -42,7 +42,7 @@ export function createPhoneVerification(deps: Dependencies) {
           throw new Refusal('verified_already', 409, 'The phone is verified already.')
         const seat = seatOf(phoneId)
         const { state } = await challenges.look(seat)
-        if (state !== 'open' && !(await challenges.open(seat, id, 'self-service', LIFE_SECONDS)))
+        if (state !== 'open' && !(await challenges.open(seat, id, 'phone-check', LIFE_SECONDS)))
           throw new Refusal('locked', 409, 'The account takes no codes just now. Unlock it first.')
         const record = await accounts.record(id)
         const language = deps.languageOf(record?.language ?? null)

@@ -7,6 +7,8 @@ export interface CodeText {
   host: string
   code: string
   minutes: number
+  /** whether it is for an admin who sets the number, to be read out, and not for a page */
+  aloud?: boolean
   /** of the page that asked for it */
   language?: Pick<Language, 'say'>
 }
@@ -17,8 +19,12 @@ export interface CodeText {
  * phones fill it in on our pages only. Nothing of the request enters it, and no link: a text that
  * others can write into, or that people learn to tap on, is a phishing tool.
  */
-export function codeText({ brand, host, code, minutes, language = ENGLISH }: CodeText): string {
-  return `${language.say('text.code', { brand, code, minutes })}\n\n@${host} #${code}`
+export function codeText(text: CodeText): string {
+  const { brand, host, code, minutes, aloud = false, language = ENGLISH } = text
+  const words = aloud
+    ? language.say('text.phoneCheck', { brand, code })
+    : language.say('text.code', { brand, code, minutes })
+  return `${words}\n\n@${host} #${code}`
 }
 
 /**
@@ -26,6 +32,8 @@ export function codeText({ brand, host, code, minutes, language = ENGLISH }: Cod
  * catalogue allows. A single part means GSM-7: in UCS-2 no sentence would fit.
  */
 export function fitsParts(brand: string, host: string, language: Language = ENGLISH): boolean {
-  const longest = codeText({ brand, host, code: '0'.repeat(8), minutes: 10, language })
-  return measureText(longest).parts <= language.textParts
+  return [false, true].every((aloud) => {
+    const longest = codeText({ brand, host, code: '0'.repeat(8), minutes: 10, aloud, language })
+    return measureText(longest).parts <= language.textParts
+  })
 }

@@ -17,8 +17,11 @@ export interface ChallengeRules {
   sharing: Sharing
 }
 
-/** What a challenge is for: signing in, adding the first factor while signing in, or a change at `/account`. */
-export type Purpose = 'sign-in' | 'enrolment' | 'self-service'
+/**
+ * What a challenge is for: signing in, adding the first factor while signing in, a change at `/account`, or an admin's
+ * check of a number, to whom the code is read out.
+ */
+export type Purpose = 'sign-in' | 'enrolment' | 'self-service' | 'phone-check'
 
 /** What a right code came from. */
 export type Factor = 'sms' | 'voice' | 'totp' | 'backup-code' | 'bypass-code'

@@ -109,7 +109,7 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
         )})
         select device.*, ${grants.verdict}, exists (select from suspected) as suspected,
           issued.id, issued.counter, issued.sends as send, ${secondsLeft(clock, 'issued')},
-          array[]::text[] as tried
+          array[]::text[] as tried, false as aloud
         from device left join issued on true`
     },
 

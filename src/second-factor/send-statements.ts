@@ -36,6 +36,8 @@ export interface SendVerdict extends GrantVerdict {
   /** the how-manieth send of the challenge */
   send: number
   seconds_left: number
+  /** whether an admin asked for it, to whom it is read out */
+  aloud: boolean
   /** gateways the code went by before and wasn't delivered, as far as is known */
   tried: string[]
 }
@@ -134,7 +136,7 @@ export function createSendStatements(clock: Clock, rules: ChallengeRules, grants
           },
           sql`from sent`,
         )})
-        select device.*, ${grants.verdict}, null as authenticator_id, sent.id, coalesce(sent.counter, device.held_counter) as counter,
+        select device.*, ${grants.verdict}, null as authenticator_id, sent.id, coalesce(sent.purpose = 'phone-check', false) as aloud, coalesce(sent.counter, device.held_counter) as counter,
           coalesce(sent.sends, 0) as send, sent.language, ${rules.maxSends} - device.sends as sends_left, ${secondsLeft(clock, 'sent')}
         from device left join sent on true`
     },

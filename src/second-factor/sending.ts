@@ -72,7 +72,10 @@ export function createSending(
       country: verdict.country,
       content:
         channel === 'sms'
-          ? { channel, text: codeText({ language, brand, host, code, minutes }) }
+          ? {
+              channel,
+              text: codeText({ language, brand, host, code, minutes, aloud: verdict.aloud }),
+            }
           : { channel, speechIn: (tags) => codeSpeech({ language: spoken(tags), brand, code }) },
       language: language.tag,
       codeLength: rules.length,

@@ -50,6 +50,10 @@ describe('accounts by the API', () => {
     expect(await api.post(path)).toMatchObject({ status: 202, json: { sent: true } })
     expect((await api.post(`${path}/check`, { code: '000000' })).status).toBe(422)
     const code = house.lastCode(PHONES[1])
+    // It is read out, which the text of a sign-in warns of.
+    const { text } = house.gateway.messages.at(-1) ?? {}
+    expect(text).toContain(`${code} confirms your number. Only read it out to support`)
+    expect(text).not.toContain('sign-in')
     expect(await api.post(`${path}/check`, { code })).toMatchObject({
       status: 200,
       json: { verified: true },

@@ -109,8 +109,9 @@ describe.each(all)('%s', (tag, { messages, textParts }) => {
     const brand = 'B'.repeat(20)
     const host = 'h'.repeat(room - brand.length)
     expect(fitsParts(brand, host), 'English').toBe(true)
-    for (const minutes of [1, 2, 3, 5, 10]) {
-      const text = codeText({ brand, host, code: '0'.repeat(8), minutes, language })
+    const texts = [1, 2, 3, 5, 10].map((minutes) => ({ minutes, aloud: false }))
+    for (const each of [...texts, { minutes: 10, aloud: true }]) {
+      const text = codeText({ brand, host, code: '0'.repeat(8), ...each, language })
       expect(measureText(text).parts, text).toBeLessThanOrEqual(textParts)
       expect(text.endsWith(`\n\n@${host} #00000000`), text).toBe(true)
       expect(text.split('00000000'), 'the code, in words and in the last line').toHaveLength(3)

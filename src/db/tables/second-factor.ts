@@ -106,7 +106,7 @@ export interface ChallengeTable {
   phone_id: string | null
   counter: BigInt8 | null
   authenticator_id: string | null
-  purpose: Generated<'sign-in' | 'enrolment' | 'self-service'>
+  purpose: Generated<'sign-in' | 'enrolment' | 'self-service' | 'phone-check'>
   /** whether a code of the account was right in this browser before */
   known_browser: Generated<boolean>
   channel: Generated<'sms' | 'voice'>
