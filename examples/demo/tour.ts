@@ -51,7 +51,7 @@ export function printTour({ sample, adminSecret, app, issuer, dataDir, print }: 
   )
   print.stop(
     'What you see',
-    'is made up: 190 people and a month of traffic, with a gateway that had a bad day and an attack that was stopped. Nothing of it was ever sent.',
+    'is made up: 190 people and a month of traffic, with a gateway that had a bad day and an attack that was stopped: choose “month”, and see Alerts, “Over”. Nothing of it was ever sent, so the budgets count only your own texts.',
   )
   print.stop('API', `${issuer}/api/admin/v1/openapi.json describes it. To ask it something:`)
   print.gap()

@@ -14,8 +14,24 @@ export function createTrail({ audit, accounts }: { audit: Audit; accounts: Accou
       return audit.search(filter, after, limit)
     },
 
+    /** @returns the name in the trail of whoever has this username and a role, or the words as they are */
+    async actorOf(actor: Actor, words: string): Promise<string> {
+      assertMay(actor, 'people.read')
+      const account = await accounts.findByUsername(words)
+      return account?.role ? `${account.role}:${account.id}` : words
+    },
+
+    /** @returns id of the account with this username, or the words as they are */
+    async idOf(actor: Actor, words: string): Promise<string> {
+      assertMay(actor, 'people.read')
+      return (await accounts.findByUsername(words))?.id ?? words
+    },
+
     /** Usernames, by id, of the accounts that events name and that are still there. */
-    namesIn(actor: Actor, events: readonly FoundEvent[]): Promise<ReadonlyMap<string, string>> {
+    namesIn(
+      actor: Actor,
+      events: readonly Pick<FoundEvent, 'account_id' | 'actor'>[],
+    ): Promise<ReadonlyMap<string, string>> {
       assertMay(actor, 'people.read')
       const ids = events.flatMap((event) => [event.account_id, accountOf(event.actor)])
       return accounts.usernames([...new Set(ids.filter((id) => id !== null))])

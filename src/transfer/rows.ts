@@ -78,7 +78,7 @@ export function readRow(input: unknown, rules: RowRules): ReadyRow | RowFault {
     return { fault: `The username has not 1 to ${USERNAME_LIMIT} visible characters.` }
   const email = given.email?.trim() || undefined
   if (email !== undefined && (email.length > EMAIL_LIMIT || !address.safeParse(email).success))
-    return { fault: 'The e-mail address is none.' }
+    return { fault: 'The e-mail address isn’t one.' }
   const name = given.name?.trim() || undefined
   if (name !== undefined && (name.length > NAME_LIMIT || /\p{C}/u.test(name)))
     return { fault: `The name has more than ${NAME_LIMIT} characters, or one that can't be seen.` }

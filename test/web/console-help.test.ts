@@ -38,7 +38,7 @@ describe('the help desk at the console', () => {
     expect((await ada.submit(`${url}/${approval}`)).status).toBe(400)
     const approved = await ada.submit(`${url}/${approval}`, { reason: 'heard them myself' })
     expect(approved.location).toContain('done=bypass-approved')
-    expect(await ada.text(url)).toMatch(/good for one sign-in.*Made by helpdesk:/)
+    expect(await ada.text(url)).toMatch(/good for one sign-in.*Made by helen , approved by ada/)
 
     const flow = createFlow(house, { client: app })
     await flow.toCode('paul')
@@ -76,6 +76,21 @@ describe('the help desk at the console', () => {
 })
 
 describe('the audit page', () => {
+  test('finds people by the names it shows', async () => {
+    const to = await helen.text('/admin/audit?account=paul')
+    expect(to).toBe(
+      await helen
+        .text(`/admin/audit?account=${paul.id}`)
+        .then((text) => text.replace(paul.id, 'paul')),
+    )
+    expect(await helen.text('/admin/audit?actor=helen&type=bypass-code')).toContain(
+      'bypass-code.issued',
+    )
+    expect(await helen.text('/admin/audit?actor=paul&type=bypass-code')).toContain(
+      'Nothing like that',
+    )
+  })
+
   test('finds events, names people, and hands the same events over as a file', async () => {
     const text = await helen.text(`/admin/audit?type=bypass-code&account=${paul.id}`)
     expect(text).toMatch(

@@ -27,7 +27,7 @@ describe('the console’s overview', () => {
   test('says where there is nothing yet', async () => {
     await house.db.deleteFrom('event_stat').execute()
     const text = await ada.text('/admin?range=month')
-    expect(text).toContain('No sign-ins in this month yet.')
+    expect(text).toContain('No sign-ins in the last month.')
     expect(text).toContain('Nothing needs a look.')
   })
 

@@ -1,6 +1,6 @@
 import type Router from '@koa/router'
 import { z } from 'zod'
-import { accountOf } from '../../admin/permissions.ts'
+import { type Actor, accountOf } from '../../admin/permissions.ts'
 import type { Trail } from '../../admin/trail.ts'
 import { EVENT_TYPES, type EventType } from '../../audit/event.ts'
 import type { AuditFilter, FoundEvent } from '../../audit/search.ts'
@@ -44,6 +44,20 @@ const FAMILIES = [...new Set(EVENT_TYPES.map(familyOf))].map((name) => ({
 
 /** The audit trail: looking for events, and taking them away as a file. */
 export function addAudit(router: Router, { door, pages, trail, cursors }: Dependencies): void {
+  /** People are asked for by username, or by id as links have it; who acts for a role, as `admin:ID`. */
+  async function filterOf(asker: Actor, asked: Query): Promise<AuditFilter> {
+    const { type, actor, account, client, since, until } = asked
+    return {
+      types: EVENT_TYPES.filter((one) => one === type || familyOf(one) === type),
+      actor: actor ? await trail.actorOf(asker, actor) : undefined,
+      accountId: account ? await trail.idOf(asker, account) : undefined,
+      clientId: client || undefined,
+      since: since ? new Date(since) : undefined,
+      // Of a day, all of it.
+      until: until ? new Date(new Date(until).getTime() + DAY_MS) : undefined,
+    }
+  }
+
   router.get(
     AUDIT_URL,
     door.page('audit.read', async (ctx, { actor, ...who }) => {
@@ -52,7 +66,7 @@ export function addAudit(router: Router, { door, pages, trail, cursors }: Depend
       const list = listName('audit', asked)
       const place = { at: z.string(), id: z.string() }
       const after = cursor ? cursors.read(list, cursor, place) : undefined
-      const found = await trail.search(actor, filterOf(asked), after, PAGE + 1)
+      const found = await trail.search(actor, await filterOf(actor, asked), after, PAGE + 1)
       const events = found.slice(0, PAGE)
       const last = found.length > PAGE ? events.at(-1) : undefined
       const names = await trail.namesIn(actor, events)
@@ -76,25 +90,13 @@ export function addAudit(router: Router, { door, pages, trail, cursors }: Depend
 
   router.get(
     `${AUDIT_URL}/export`,
-    door.page('audit.read', (ctx, { actor }) => {
+    door.page('audit.read', async (ctx, { actor }) => {
       const { format, ...asked } = query
         .extend({ format: z.enum(EXPORT_FORMATS).catch('jsonl') })
         .parse(ctx.query)
-      send(ctx, eventFile(trail.export(actor, filterOf(asked)), format))
+      send(ctx, eventFile(trail.export(actor, await filterOf(actor, asked)), format))
     }),
   )
-}
-
-function filterOf({ type, actor, account, client, since, until }: Query): AuditFilter {
-  return {
-    types: EVENT_TYPES.filter((one) => one === type || familyOf(one) === type),
-    actor: actor || undefined,
-    accountId: account || undefined,
-    clientId: client || undefined,
-    since: since ? new Date(since) : undefined,
-    // Of a day, all of it.
-    until: until ? new Date(new Date(until).getTime() + DAY_MS) : undefined,
-  }
 }
 
 function familyOf(type: EventType): string {

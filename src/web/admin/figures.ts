@@ -58,7 +58,7 @@ function signIns({ series, totals, range }: Overview): Figure {
     draws: 'bars',
     unit: 'count',
     summary: `Bar chart of sign-ins over time: ${countText(totals.signIns)} in all, at most ${countText(busiest?.signIns ?? 0)} in a step.`,
-    empty: totals.signIns === 0 ? `No sign-ins in this ${range} yet.` : null,
+    empty: totals.signIns === 0 ? `No sign-ins in the last ${range}.` : null,
     rowsAre: 'From',
     columns: [{ label: 'Sign-ins', as: 'drawn' }],
     rows: series.map(({ at, signIns }) => ({
@@ -78,7 +78,7 @@ function funnel({ series, totals, range }: Overview): Figure {
     draws: 'lines',
     unit: 'count',
     summary: `Line chart of codes over time. In all ${countText(asked)} were asked for, ${countText(sent)} sent, ${countText(delivered)} reported as delivered, and ${countText(passed)} typed right.`,
-    empty: asked === 0 ? `No codes in this ${range} yet.` : null,
+    empty: asked === 0 ? `No codes in the last ${range}.` : null,
     rowsAre: 'From',
     columns: ['Asked', 'Sent', 'Delivered', 'Right code'].map((label) => ({ label, as: 'drawn' })),
     rows: series.map((step) => ({
@@ -105,7 +105,7 @@ function conversion({ byGateway, byCountry, range }: Overview, by: 'gateway' | '
     draws: 'ranked',
     unit: 'share',
     summary: `Bar chart of conversion by ${by}, the busiest first: ${told.join(', ')}.`,
-    empty: told.length === 0 ? `No codes were sent in this ${range} yet.` : null,
+    empty: told.length === 0 ? `No codes were sent in the last ${range}.` : null,
     rowsAre: by === 'gateway' ? 'Gateway' : 'Country',
     columns: [
       { label: 'Conversion', as: 'drawn' },
@@ -139,7 +139,7 @@ function failures({ failures, range }: Overview): Figure {
     summary: most
       ? `Bar chart of failures by cause. The most frequent: ${most.label}, ${countText(most.count)}.`
       : '',
-    empty: most ? null : `Nothing failed in this ${range}.`,
+    empty: most ? null : `Nothing failed in the last ${range}.`,
     rowsAre: 'Cause',
     columns: [{ label: 'Times', as: 'drawn' }],
     rows: failures.map((one) => ({ label: one.label, at: null, cells: [count(one.count)] })),
@@ -164,7 +164,7 @@ function costs({ cost, range }: Overview): Figure[] {
       summary: `Bar chart of estimated cost by gateway: ${sorted.map((one) => `${one.gateway} ${money(one.cost).text}`).join(', ')}.`,
       empty: sorted.some((one) => one.cost)
         ? null
-        : `Nothing in this ${range} cost anything, as far as prices are known.`,
+        : `Nothing in the last ${range} cost anything, as far as prices are known.`,
       rowsAre: 'Gateway',
       columns: [
         { label: 'Cost', as: 'drawn' },

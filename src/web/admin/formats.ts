@@ -12,6 +12,7 @@ export function countText(count: number): string {
 
 /** @param share of 1 */
 export function shareText(share: number): string {
+  if (share > 0 && share < 0.0005) return 'under 0.1 %'
   return `${shares.format(share * 100)} %`
 }
 

@@ -85,7 +85,7 @@ export function addPeople(router: Router, deps: Dependencies): void {
       return {
         title: `${account.username} has an account`,
         message:
-          'Hand this link over: whoever has it can choose the password. It works once, for seven days.',
+          'By this link the password is chosen. It works once, for seven days, and is mailed where mails can be sent and there is an address; otherwise hand it over, to nobody else.',
         values: [{ label: 'Invitation', value: invitation }],
         next: to,
       }

@@ -158,6 +158,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
     title: ({ username }) => `A new link for ${username}`,
     says: () => [
       'A link by which a password is chosen. It works once, for seven days; the one before ends.',
+      'When the password is chosen, bypass codes end, too: if both are needed, this comes first.',
       'It is mailed, where mails can be sent and there is an address. Admins also see it; the help desk doesn’t.',
     ],
     button: 'Make the link',
@@ -167,7 +168,7 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
       if (link === null) return { to: url(person), done: 'link-mailed' }
       return {
         title: 'The link is made',
-        message: `Hand it to ${person.username} and nobody else: whoever has it can choose the password.`,
+        message: `It is mailed where mails can be sent and there is an address; otherwise hand it to ${person.username}, and nobody else: whoever has it can choose the password.`,
         values: [{ label: 'Invitation', value: link }],
       }
     },

@@ -2,8 +2,9 @@ import type Router from '@koa/router'
 import type { Bypass } from '../../admin/bypass.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { People } from '../../admin/people.ts'
-import { assertMayTouch } from '../../admin/permissions.ts'
+import { accountOf, assertMayTouch } from '../../admin/permissions.ts'
 import type { Resending } from '../../admin/resending.ts'
+import type { Trail } from '../../admin/trail.ts'
 import type { Audit } from '../../audit/audit.ts'
 import { EVENT_TYPES } from '../../audit/event.ts'
 import { Refusal } from '../../errors.ts'
@@ -35,11 +36,12 @@ interface Dependencies {
   bypass: Bypass
   resending: Resending
   audit: Audit
+  trail: Trail
 }
 
 /** A person's page: everything about them, and the ways to what can be done. */
 export function addPersonPage(router: Router, deps: Dependencies) {
-  const { door, pages, people, factors, bypass, resending, audit } = deps
+  const { door, pages, people, factors, bypass, resending, audit, trail } = deps
 
   router.get(
     `${PEOPLE_URL}/:id`,
@@ -58,6 +60,11 @@ export function addPersonPage(router: Router, deps: Dependencies) {
           resending.look(who.actor, id),
           audit.history(id, EVENT_TYPES, EVENTS),
         ])
+      const code = codes[0]
+      const actors = [...events.map(({ actor }) => actor), code?.createdBy, code?.approvedBy]
+      const named = actors.flatMap((actor) => (actor ? [{ actor, account_id: null }] : []))
+      const names = await trail.namesIn(who.actor, named)
+      const nameOf = (actor: string) => names.get(accountOf(actor) ?? '') ?? actor
       pages.show(ctx, who, 'person', {
         person,
         locks,
@@ -66,7 +73,8 @@ export function addPersonPage(router: Router, deps: Dependencies) {
         browsers,
         sessions,
         apps,
-        code: codes[0] ?? null,
+        code: code ?? null,
+        nameOf,
         signIn: signIn && { ...signIn, message: DELIVERIES[signIn.delivery] },
         events,
         untouchable: whyUntouchable(who, person),
