@@ -10,6 +10,7 @@ import { completeSecrets } from '../src/config/development-keys.ts'
 import type { GatewayName } from '../src/config/gateway-rules.ts'
 import { createOutbox } from '../src/messaging/gateways/outbox.ts'
 import { createGateway } from '../src/messaging/registry.ts'
+import { freePort } from './support/ports.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const key = () => randomBytes(32).toString('base64')
@@ -164,7 +165,7 @@ describe('configuration', () => {
     const ISSUER = `http://${host}:4600`
     const run = promisify(execFile)(process.execPath, ['src/main.ts'], {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, DATA_DIR, BRAND_NAME, ISSUER },
+      env: { PATH: process.env.PATH, DATA_DIR, BRAND_NAME, ISSUER, PORT: `${await freePort()}` },
       timeout: 30_000,
     })
     await expect(run).rejects.toMatchObject({
