@@ -6,7 +6,7 @@ import { type Contract, type Operation, readContract, type Schema } from '../sup
 import { type House, startHouse } from '../support/house.ts'
 
 /** Requests to each operation. */
-const RUNS = 8
+const RUNS = 5
 const SEED = 105
 
 let house: House
@@ -34,7 +34,7 @@ test('the document keeps the rules of its kind, and its schemas can be used', as
 
 test('whatever is asked, each operation answers as its document says', async () => {
   for (const operation of contract.operations) {
-    const ids = await somebody()
+    const ids = operation.path.startsWith('/accounts/{id}') ? await somebody() : {}
     const asked = fc.asyncProperty(requestTo(operation, ids), async ({ path, body }) => {
       const answer = await api.call(operation.method, path, body)
       expect(answer.status, JSON.stringify(answer.json)).toBeLessThan(500)
