@@ -79,7 +79,7 @@ describe('the first sign-in of someone without a second factor', () => {
     const flow = await atNumber(person.username)
     const number = await flow.page()
     expect([number.status, headingOf(number)]).toEqual([200, ADD_PHONE])
-    expect(house.gateway.requests).toEqual([])
+    expect(house.codeTexts()).toEqual([])
     await flow.step('enrol-phone', { number: person.phone })
     const code = await flow.page()
     expect(headingOf(code)).toBe(CODE)
@@ -190,7 +190,7 @@ describe('a number', () => {
       expect([page.status, headingOf(page)], number).toEqual([400, ADD_PHONE])
       expect(alertOf(page), number).toContain(words)
     }
-    expect(house.gateway.requests).toEqual([])
+    expect(house.codeTexts()).toEqual([])
     expect(
       await house.db.selectFrom('phone').select('id').where('account_id', '=', id).execute(),
     ).toEqual([])
@@ -245,7 +245,7 @@ describe('a number', () => {
       flow.post(`${flow.path}/enrol-phone`, double),
     ])
     expect(answers.map(({ status }) => status)).toEqual([400, 403, 403, 400])
-    expect(house.gateway.requests).toEqual([])
+    expect(house.codeTexts()).toEqual([])
   })
 })
 
@@ -826,7 +826,7 @@ describe('SELF_ENROLMENT=off', () => {
       expect(page.html).toContain('Ask the people who run this service')
       for (const step of ['enrol-phone', 'enrol-app', 'enrol-codes', 'enrol-finish'])
         expectNoWayIn(await flow.step(step, { number: phone }))
-      expect(house.gateway.requests).toEqual([])
+      expect(house.codeTexts()).toEqual([])
       const query = await flow.resume(await flow.step('cancel'))
       expect(query.get('error')).toBe('access_denied')
     } finally {
