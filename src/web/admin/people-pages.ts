@@ -57,7 +57,7 @@ export function addPeople(router: Router, deps: Dependencies): void {
   )
 
   confirm(router, {
-    path: `${CONSOLE_URL}/people/new`,
+    path: `${PEOPLE_URL}/new`,
     permission: 'people.write',
     title: () => 'New account',
     says: () => [
