@@ -1,5 +1,5 @@
+import { noAccount } from '../accounts/account-records.ts'
 import type { Account, Accounts } from '../accounts/accounts.ts'
-import { Refusal } from '../errors.ts'
 import { type Actor, asActor, assertMay, assertMayTouch, type Permission } from './permissions.ts'
 
 /** What every operation on an account begins with: whether there is one, and whether this actor may. */
@@ -8,7 +8,7 @@ export function createOnAccount(accounts: Pick<Accounts, 'findById'>) {
     // Before the look-up: whoever may not ask isn't told whether there is such an account.
     assertMay(actor, permission)
     const account = await accounts.findById(id)
-    if (!account) throw new Refusal('no_account', 404, 'There is no such account.')
+    if (!account) throw noAccount()
     return account
   }
 

@@ -1,5 +1,5 @@
 import type { Account, Role } from '../accounts/account.ts'
-import type { AccountChanges, AccountRecord } from '../accounts/account-records.ts'
+import { type AccountChanges, type AccountRecord, noAccount } from '../accounts/account-records.ts'
 import type { AccountPlace, AccountSort, ListedAccount } from '../accounts/account-search.ts'
 import type { Accounts, NewAccount } from '../accounts/accounts.ts'
 import type { LinkMails } from '../accounts/link-mails.ts'
@@ -47,7 +47,7 @@ export function createPeople(deps: Dependencies) {
   /** The account as it is after a change. */
   async function after({ id }: Account): Promise<AccountRecord> {
     const record = await accounts.record(id)
-    if (!record) throw new Refusal('no_account', 404, 'The account is gone.')
+    if (!record) throw noAccount()
     return record
   }
 

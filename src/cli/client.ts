@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { Refusal } from '../errors.ts'
+import { unknownClient } from '../oidc/client-secrets.ts'
 import { addClientOptions, addTakingAway, type ClientOptions, changesOf } from './client-options.ts'
 import { manyClients, oneClient, withSecret } from './client-output.ts'
 import { perform } from './output.ts'
@@ -84,8 +84,4 @@ function hours(text: string): number {
   const number = Number(text)
   if (/^\d{1,3}$/.test(text) && number <= 720) return number
   throw new InvalidArgumentError('It must be a whole number from 0 to 720.')
-}
-
-function unknownClient(id: string): Refusal {
-  return new Refusal('no_client', 404, `There is no client ${id}.`)
 }

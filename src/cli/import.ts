@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { extname } from 'node:path'
 import type { Command } from 'commander'
-import { Refusal } from '../errors.ts'
 import { type FirebaseProject, readFirebaseProject } from '../transfer/firebase.ts'
 import { IMPORT_FORMATS, type ImportFormat, isImportFormat } from '../transfer/formats.ts'
 import type { ImportJob } from '../transfer/job.ts'
@@ -72,14 +71,9 @@ export function addImport(program: Command): void {
 }
 
 async function readHashConfig(path: string | undefined): Promise<FirebaseProject | undefined> {
-  if (path === undefined) return undefined
-  const project = readFirebaseProject(await readFile(path, 'utf8').catch(unreadable))
-  if (project) return project
-  throw new Refusal(
-    'firebase',
-    400,
-    'The file of --firebase-hash-config must have base64_signer_key, base64_salt_separator, rounds and mem_cost, as the Firebase console shows them.',
-  )
+  return path === undefined
+    ? undefined
+    : readFirebaseProject(await readFile(path, 'utf8').catch(unreadable))
 }
 
 function told(job: ImportJob, failures: readonly Failure[]): Outcome {

@@ -22,7 +22,7 @@ export type Count = (typeof COUNTS)[number]
 const IS_ACCEPTED = sql`state not in ('trying', 'refused', 'unknown')`
 const IS_FAILED = sql`state in ('refused', 'expired', 'failed', 'rejected')`
 /** It may have gone out, so it may be billed; the outbox is free. */
-const IS_BILLED = sql`(state not in ('trying', 'refused') and gateway <> 'outbox')`
+export const IS_BILLED = sql`(state not in ('trying', 'refused') and gateway <> 'outbox')`
 
 /** A message that hasn't begun by then is not going to. */
 const SOON_SECONDS = 60

@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/schema.ts'
 import type { MessageState } from '../db/tables/messaging.ts'
 import { type Billed, type CostClass, costClass, costOf, type Prices } from './costs.ts'
+import { IS_BILLED } from './delivery-figures.ts'
 
 export interface MessageFilters {
   state?: MessageState | undefined
@@ -103,7 +104,7 @@ export function messageListStatement(
       coalesce(m.code, m.detail) as detail, m.parts, m.unasked,
       m.challenge_id as "challengeId", m.phone_id as "phoneId",
       (select p.account_id from phone p where p.id = m.phone_id) as "accountId",
-      m.state not in ('trying', 'refused') and m.gateway <> 'outbox' as "isBilled"
+      ${IS_BILLED} as "isBilled"
     from message m
     where ${sql.join([sql`true`, ...conditions], sql` and `)}
     order by m.created_at desc, m.id desc

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Refusal } from '../errors.ts'
 import type { Item } from './text.ts'
 
 /** What is taken of a user of `firebase auth:export`. */
@@ -52,18 +53,23 @@ export interface FirebaseProject {
 /**
  * Reads a project's parameters as the Firebase console shows them (`hash_config { … }`), or as JSON of the same
  * names.
- * @returns undefined when one is missing or malformed
+ * @throws Refusal when one is missing or malformed
  */
-export function readFirebaseProject(text: string): FirebaseProject | undefined {
+export function readFirebaseProject(text: string): FirebaseProject {
   const pairs = [...text.matchAll(/"?(\w+)"?\s*:\s*"?([A-Za-z0-9+/=]+)"?/g)]
   const named = Object.fromEntries(pairs.map(([, name = '', value = '']) => [name, value]))
   const { data } = parametersShape.safeParse(named)
-  return (
-    data && {
-      signerKey: Buffer.from(data.base64_signer_key, 'base64'),
-      saltSeparator: data.base64_salt_separator,
-      rounds: data.rounds,
-      memCost: data.mem_cost,
-    }
-  )
+  if (!data) {
+    throw new Refusal(
+      'firebase',
+      400,
+      'The hash parameters must have base64_signer_key, base64_salt_separator, rounds and mem_cost, as the Firebase console shows them.',
+    )
+  }
+  return {
+    signerKey: Buffer.from(data.base64_signer_key, 'base64'),
+    saltSeparator: data.base64_salt_separator,
+    rounds: data.rounds,
+    memCost: data.mem_cost,
+  }
 }

@@ -1,4 +1,4 @@
-import { FORBIDDEN_KEYS } from './rows.ts'
+import { FORBIDDEN_KEYS } from '../json-keys.ts'
 import type { Source } from './source.ts'
 import { splitRows } from './split.ts'
 import { type Item, markLength, type Position, textOf } from './text.ts'

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
+import { noAccount } from '../accounts/account-records.ts'
 import type { Accounts } from '../accounts/accounts.ts'
 import type { RecordedEvent } from '../audit/event.ts'
 import type { Db } from '../db/schema.ts'
-import { Refusal } from '../errors.ts'
 import type { Consents } from '../oidc/consents.ts'
 import type { Sessions } from '../oidc/sessions.ts'
 import type { Authenticators } from '../second-factor/authenticators.ts'
@@ -83,7 +83,7 @@ export function createPersonExport(deps: Dependencies) {
   return async function exportPerson(accountId: string) {
     const account = await deps.accounts.findById(accountId)
     const own = await ownRow(accountId)
-    if (!account || !own) throw new Refusal('no_account', 404, 'There is no such account.')
+    if (!account || !own) throw noAccount()
     const authenticator = await deps.authenticators.describe(accountId)
     const messages = await sql<SentMessage>`
       select id, channel, gateway, country, parts, state, created_at as at from message

@@ -29,9 +29,6 @@ export interface RowRules {
   signerKeys: ReadonlySet<string>
 }
 
-/** Keys that a careless program would take for parts of the object itself. */
-export const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
-
 const NAME_LIMIT = 256
 const EMAIL_LIMIT = 254
 

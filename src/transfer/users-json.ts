@@ -1,6 +1,6 @@
 import { Tokenizer, TokenParser, TokenType } from '@streamparser/json'
 import { Refusal } from '../errors.ts'
-import { FORBIDDEN_KEYS } from './rows.ts'
+import { FORBIDDEN_KEYS } from '../json-keys.ts'
 import type { Source } from './source.ts'
 import type { Item, Position } from './text.ts'
 

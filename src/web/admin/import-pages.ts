@@ -153,17 +153,10 @@ export function addImports(router: Router, deps: Dependencies): void {
   )
 }
 
-/** @throws Refusal when the format isn't one, or Firebase's parameters are missing or not as they must be */
+/** @throws Refusal when the format isn't one, or Firebase's parameters aren't as they must be */
 function wantedOf(fields: Readonly<Record<string, string>>): NewImport {
   const { format = '', dryRun, update, firebase = '' } = fields
   if (!isImportFormat(format)) throw new Refusal('format', 400, 'Choose a format.')
   const project = firebase.trim() ? readFirebaseProject(firebase) : undefined
-  if (firebase.trim() && !project) {
-    throw new Refusal(
-      'firebase',
-      400,
-      'The parameters must have base64_signer_key, base64_salt_separator, rounds and mem_cost, as the Firebase console shows them.',
-    )
-  }
   return { format, dryRun: dryRun === 'yes', update: update === 'yes', firebase: project }
 }

@@ -1,11 +1,9 @@
 import type { Context } from 'koa'
 import { Refusal } from '../../errors.ts'
+import { FORBIDDEN_KEYS } from '../../json-keys.ts'
 import { isPlain } from '../plain.ts'
 
 const MOST_BYTES = 64 * 1024
-
-/** Names by which a parsed object could reach into every other (input 105). */
-const FORBIDDEN = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
  * The JSON a request brings; undefined where it brings nothing.
@@ -24,7 +22,7 @@ export async function readJson(ctx: Context): Promise<unknown> {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
     let members = 0
     const parsed: unknown = JSON.parse(text, function (name, value) {
-      if (FORBIDDEN.has(name) || !isPlain(name) || !isPlain(value))
+      if (FORBIDDEN_KEYS.has(name) || !isPlain(name) || !isPlain(value))
         throw new TypeError(`a member mustn't be called ${name}`)
       if (!Array.isArray(this)) members += 1
       return value

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import type { Actor } from '../../admin/permissions.ts'
 import type { Transfers } from '../../admin/transfers.ts'
-import { Refusal } from '../../errors.ts'
 import { exportLines } from '../../transfer/export-lines.ts'
 import { readFirebaseProject } from '../../transfer/firebase.ts'
 import { IMPORT_FORMATS } from '../../transfer/formats.ts'
@@ -82,11 +81,6 @@ export function transferRoutes(transfers: Transfers): Route[] {
       refusals: [409, 422],
       async handle(actor, { body: { firebase, ...rest } }) {
         const project = firebase === undefined ? undefined : readFirebaseProject(firebase)
-        if (firebase !== undefined && !project) {
-          const sentence =
-            'The parameters must have base64_signer_key, base64_salt_separator, rounds and mem_cost.'
-          throw new Refusal('firebase', 400, sentence)
-        }
         const made = await transfers.begin(actor, { ...rest, firebase: project })
         return { body: await transfers.job(actor, made), location: `/imports/${made}` }
       },
