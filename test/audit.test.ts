@@ -272,7 +272,7 @@ describe('what happens is recorded, in its order, with who, where and in which r
         username: canary('canary-blake'),
         email: canary('canary.blake@example.com'),
       })
-      canary(new URL(await linkMails.invite(blake.id)).pathname)
+      canary(new URL((await linkMails.invite(blake.id)).link).pathname)
       await accounts.disable(blake.id)
       await accounts.enable(blake.id)
       canary((await clients.create({ id: 'shop', redirectUris: [REDIRECT_URI] })).secret)

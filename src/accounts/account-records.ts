@@ -5,16 +5,9 @@ import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import {
-  type Account,
-  type AccountRow,
-  isUsername,
-  type Role,
-  toAccount,
-  USERNAME_LIMIT,
-  usernameKey,
-} from './account.ts'
+import { type Account, type AccountRow, type Role, toAccount, usernameKey } from './account.ts'
 import type { Links } from './links.ts'
+import { type Profile, readProfile } from './profile.ts'
 
 /** An account as an admin sees it. */
 export interface AccountRecord extends Account {
@@ -28,10 +21,7 @@ export interface AccountRecord extends Account {
 }
 
 /** What an admin may change of an account by editing it. */
-export interface AccountChanges {
-  username?: string | undefined
-  name?: string | null | undefined
-  email?: string | null | undefined
+export interface AccountChanges extends Profile {
   emailVerified?: boolean | undefined
 }
 
@@ -121,15 +111,10 @@ export function createAccountRecords({ db, clock, links, onChange }: Dependencie
      * @throws Refusal when it is gone (404), was changed meanwhile (412), or a value is taken or out of bounds
      */
     async patch(id: string, changes: AccountChanges, ifVersion?: number): Promise<AccountRecord> {
-      const { username, name, email, emailVerified } = changes
-      const shown = username?.normalize('NFKC').trim()
-      if (shown !== undefined && !isUsername(shown)) {
-        const sentence = `A username has 1 to ${USERNAME_LIMIT} visible characters.`
-        throw new Refusal('username', 400, sentence)
-      }
+      const { username, name, email, emailVerified } = readProfile(changes)
       const sets: RawBuilder<unknown>[] = [sql`version = version + 1`]
-      if (shown !== undefined)
-        sets.push(sql`username = ${shown}, username_key = ${usernameKey(shown)}`)
+      if (username !== undefined)
+        sets.push(sql`username = ${username}, username_key = ${usernameKey(username)}`)
       if (name !== undefined) sets.push(sql`name = ${name}`)
       if (email !== undefined) sets.push(sql`email = ${email}`)
       // Another address isn't verified because the one before was.
@@ -157,7 +142,7 @@ export function createAccountRecords({ db, clock, links, onChange }: Dependencie
       }
       const row = await retrying(() => db.transaction().execute(changing)).catch((error) => {
         if (isTaken(error))
-          throw new Refusal('username_taken', 409, `There is an account ${shown} already.`)
+          throw new Refusal('username_taken', 409, `There is an account ${username} already.`)
         throw error
       })
       if (!row) throw await whyNot(id)

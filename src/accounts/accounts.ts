@@ -11,10 +11,8 @@ import {
   type Account,
   type AccountRow,
   COLUMNS,
-  isUsername,
   type Role,
   toAccount,
-  USERNAME_LIMIT,
   usernameKey,
 } from './account.ts'
 import { assertOtherAdmin, createAccountRecords } from './account-records.ts'
@@ -24,6 +22,7 @@ import type { Links } from './links.ts'
 import type { PasswordQuality } from './password-quality.ts'
 import { createPasswordSetting } from './password-setting.ts'
 import type { Passwords } from './passwords.ts'
+import { readProfile } from './profile.ts'
 import type { Throttle } from './throttle.ts'
 
 export type { Account }
@@ -59,15 +58,8 @@ export function createAccounts(deps: Dependencies) {
     ...createAccountSearch(deps),
 
     /** @throws Refusal when the name is taken, the password is weak or a value is out of bounds */
-    async create({ username, password, email, name, role }: NewAccount): Promise<Account> {
-      const shown = username.normalize('NFKC').trim()
-      if (!isUsername(shown)) {
-        throw new Refusal(
-          'username',
-          400,
-          `A username has 1 to ${USERNAME_LIMIT} visible characters.`,
-        )
-      }
+    async create({ password, role, ...profile }: NewAccount): Promise<Account> {
+      const { username, email, name } = readProfile(profile)
       if (password !== undefined) await quality.assert(password, { username, email, name })
       const hash = password === undefined ? null : await passwords.hash(password)
       const id = randomBytes(16).toString('base64url')
@@ -79,13 +71,13 @@ export function createAccounts(deps: Dependencies) {
       const { rows } = await sql<AccountRow>`
         with made as (
           insert into account (id, username, username_key, email, name, password_hash, role, created_at)
-          values (${id}, ${shown}, ${usernameKey(username)}, ${email ?? null}, ${name ?? null}, ${hash}, ${role ?? null}, ${clock()})
+          values (${id}, ${username}, ${usernameKey(username)}, ${email ?? null}, ${name ?? null}, ${hash}, ${role ?? null}, ${clock()})
           on conflict (username_key) do nothing
           returning *
         ), noted as (${event})
         select * from made`.execute(db)
       const [row] = rows
-      if (!row) throw new Refusal('username_taken', 409, `There is an account ${shown} already.`)
+      if (!row) throw new Refusal('username_taken', 409, `There is an account ${username} already.`)
       return toAccount(row)
     },
 

@@ -24,6 +24,11 @@ export interface LinkMail {
 /** Queues a mail in the transaction that makes its link. @returns whether it is going to be sent */
 export type MailLink = (on: Db, mail: LinkMail) => Promise<boolean>
 
+export interface MadeLink {
+  link: string
+  mailed: boolean
+}
+
 /** Takes back a link that nobody would get, so that the one before stays. */
 class NotQueued extends Error {}
 
@@ -57,12 +62,12 @@ export function createLinkMails(deps: Dependencies) {
     language: string | null
   }
 
-  /** @returns the link; undefined when the last one is too young for another, or no mail could bring it */
+  /** @returns undefined when the last link is too young for another, or no mail could bring it */
   async function make(
     { id, email, language }: Reader,
     purpose: LinkPurpose,
-  ): Promise<string | undefined> {
-    const making = async (trx: Db) => {
+  ): Promise<MadeLink | undefined> {
+    const making = async (trx: Db): Promise<MadeLink | undefined> => {
       const token = await links.make(trx, id, purpose)
       if (token === undefined) return undefined
       const type = purpose === 'invitation' ? 'account.invited' : 'password.reset-asked'
@@ -74,8 +79,9 @@ export function createLinkMails(deps: Dependencies) {
         const queued = await mailLink(trx, { ...mail, kind: `mail.${purpose}` })
         // An invitation is handed over by whoever asked for it, too.
         if (!queued && purpose === 'password-reset') throw new NotQueued()
+        return { link, mailed: queued }
       }
-      return link
+      return { link, mailed: false }
     }
     return retrying(() => db.transaction().execute(making)).catch(async (error: unknown) => {
       if (!(error instanceof NotQueued)) throw error
@@ -125,17 +131,17 @@ export function createLinkMails(deps: Dependencies) {
 
     /**
      * Makes a link by which someone chooses their first password, and mails it where that can be done.
-     * @returns the link, for an administrator to hand over
+     * @returns the link is for an administrator to hand over
      */
-    async invite(accountId: string): Promise<string> {
+    async invite(accountId: string): Promise<MadeLink> {
       const reader = await db
         .selectFrom('account')
         .select(['id', 'email', 'language'])
         .where('id', '=', accountId)
         .executeTakeFirstOrThrow()
-      const link = await make(reader, 'invitation')
-      if (link === undefined) throw new Error('an invitation was not made')
-      return link
+      const made = await make(reader, 'invitation')
+      if (made === undefined) throw new Error('an invitation was not made')
+      return made
     },
   }
 }

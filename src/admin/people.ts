@@ -2,7 +2,7 @@ import type { Account, Role } from '../accounts/account.ts'
 import { type AccountChanges, type AccountRecord, noAccount } from '../accounts/account-records.ts'
 import type { AccountPlace, AccountSort, ListedAccount } from '../accounts/account-search.ts'
 import type { Accounts, NewAccount } from '../accounts/accounts.ts'
-import type { LinkMails } from '../accounts/link-mails.ts'
+import type { LinkMails, MadeLink } from '../accounts/link-mails.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import { Refusal } from '../errors.ts'
 import { parsePhoneNumber } from '../phone-number.ts'
@@ -71,11 +71,11 @@ export function createPeople(deps: Dependencies) {
     get: (actor: Actor, id: string): Promise<AccountRecord> =>
       reading(actor, 'people.read', id, after),
 
-    /** @returns `invitation`: the link to hand over, where no password was given */
+    /** @returns `invitation`: the link to hand over, where no password was given, and whether it is mailed, too */
     async create(
       actor: Actor,
       { phone, ...person }: NewPerson,
-    ): Promise<{ account: AccountRecord; invitation: string | undefined }> {
+    ): Promise<{ account: AccountRecord; invitation: MadeLink | undefined }> {
       assertMay(actor, 'people.write')
       // Before the account, which a refused number must not leave behind.
       const parsed = phone === undefined ? undefined : readPhone(phone, phoneRules)
@@ -145,13 +145,17 @@ export function createPeople(deps: Dependencies) {
         if (disabled) {
           throw new Refusal('disabled', 409, `${username} is disabled. Enable the account first.`)
         }
-        const mailed = linkMails.canMail && email !== null
         const sees = may(actor, 'people.write')
-        if (!mailed && !sees) {
+        if (!sees && (!linkMails.canMail || email === null)) {
           const sentence = 'It can’t be mailed, and only an admin may see it. Ask one.'
           throw new Refusal('not_mailed', 409, sentence)
         }
-        const link = await linkMails.invite(id)
+        const { link, mailed } = await linkMails.invite(id)
+        if (!mailed && !sees) {
+          const sentence =
+            'Too many mails went out already, so this one couldn’t. Ask an admin, who may see the link.'
+          throw new Refusal('not_mailed', 429, sentence)
+        }
         return { link: sees ? link : null, mailed }
       }),
   }

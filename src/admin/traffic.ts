@@ -4,9 +4,9 @@ import { asCountry } from '../phone-number.ts'
 import type { SendLimitRules } from '../second-factor/send-chain.ts'
 import type { CountryTraffic, SendStates } from '../second-factor/send-states.ts'
 import type {
+  FoundMessage,
   MessageFilters,
   MessageList,
-  MessagePage,
   MessagePosition,
 } from '../statistics/message-list.ts'
 import type { Overview, Range } from '../statistics/overview.ts'
@@ -64,8 +64,8 @@ export function createTraffic(deps: Dependencies) {
       actor: Actor,
       filters: MessageFilters,
       limit: number,
-      after: MessagePosition | null,
-    ): Promise<MessagePage> {
+      after?: MessagePosition,
+    ): Promise<FoundMessage[]> {
       assertMay(actor, 'messages.read')
       return messageList.list(filters, limit, after)
     },

@@ -1,3 +1,4 @@
+import { minuteText } from '../minute.ts'
 import type { DueDelivery } from './outbox.ts'
 import { inWords, stored } from './told.ts'
 
@@ -20,11 +21,7 @@ export function mailOf(
   const lines = [
     over ? `This is over: ${title}.` : `${title}.`,
     ...(over ? [] : [whatToDo]),
-    `Since ${minute(raisedAt)}${endedAt ? `, until ${minute(endedAt)}` : ''}, at ${issuer}.`,
+    `Since ${minuteText(raisedAt)}${endedAt ? `, until ${minuteText(endedAt)}` : ''}, at ${issuer}.`,
   ]
   return { subject: `${brand}: ${over ? 'over: ' : ''}${title}`, text: `${lines.join('\n\n')}\n` }
-}
-
-function minute(time: Date): string {
-  return `${time.toISOString().slice(0, 16).replace('T', ' ')} UTC`
 }

@@ -1,3 +1,4 @@
+import { minuteText } from '../minute.ts'
 import { type Condition, LOCK_STORM_SECONDS } from './kinds.ts'
 
 /** `critical`: people can't sign in, or soon won't be able to. */
@@ -22,7 +23,7 @@ export function describe(condition: Condition): Words {
       return {
         severity: 'warning',
         title: `Texts to strangers in ${countryOf(condition.subject)} are paused`,
-        whatToDo: `Too many of their codes were never typed. Look at the country under /admin/limits or with "limits list". Many new accounts, or one address: stop those. Few right codes at all: texts don't arrive, so look at "gateway list". If it is neither, "limits lift ${condition.subject}" ends the pause. Left alone, it lasts until ${minute(condition.detail.until)}.`,
+        whatToDo: `Too many of their codes were never typed. Look at the country under /admin/limits or with "limits list". Many new accounts, or one address: stop those. Few right codes at all: texts don't arrive, so look at "gateway list". If it is neither, "limits lift ${condition.subject}" ends the pause. Left alone, it lasts until ${minuteText(new Date(condition.detail.until))}.`,
       }
     case 'decrypt-failures':
       return {
@@ -72,11 +73,6 @@ function gatewayDown({ subject, detail }: Extract<Condition, { kind: 'gateway-do
     title: `Gateway ${subject} is down: ${detail.failure}`,
     whatToDo: `${remedy} "gateway list" shows its last error, "gateway test ${subject} +NUMBER" tries it. Messages go by the next gateway meanwhile, where there is one. It is used again by itself once a message goes well.`,
   }
-}
-
-/** Of an ISO time, as people read it. */
-function minute(time: string): string {
-  return `${time.slice(0, 16).replace('T', ' ')} UTC`
 }
 
 function countryOf(code: string): string {

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
+import { replaced } from './replaced.ts'
 import { beginningOf, isIn, SPANS, type Sum } from './slots.ts'
 import { addTimes, countTimes, timeGroup } from './times.ts'
 
@@ -17,6 +18,12 @@ export const COUNTS = [
 ] as const
 
 export type Count = (typeof COUNTS)[number]
+
+const TABLE = {
+  name: 'delivery_stat',
+  keys: ['gateway', 'country', 'channel'],
+  figures: [...COUNTS, 'times'],
+}
 
 /** Of messages: a gateway took it, for certain. */
 const IS_ACCEPTED = sql`state not in ('trying', 'refused', 'unknown')`
@@ -60,6 +67,7 @@ export function deliveryFigures(slot: number): RawBuilder<unknown> {
   const carrierFirst = sql`order by m.state = 'delivered' desc, m.state = 'refused', m.created_at desc, m.id`
   const zeros = (count: number) => sql.join(Array.from({ length: count }, () => sql`0`))
   return replaced(
+    TABLE,
     SPANS.fine,
     beginning,
     sql`
@@ -122,6 +130,7 @@ export function deliveryFigures(slot: number): RawBuilder<unknown> {
 export function deliverySums(slot: number, { span, of }: Sum): RawBuilder<unknown> {
   const beginning = beginningOf(slot, span)
   return replaced(
+    TABLE,
     span,
     beginning,
     sql`
@@ -136,31 +145,3 @@ export function deliverySums(slot: number, { span, of }: Sum): RawBuilder<unknow
 const columns = () => sql.join(COUNTS.map((name) => sql.ref(name)))
 const sums = () =>
   sql.join(COUNTS.map((name) => sql`sum(${sql.ref(name)})::int as ${sql.ref(name)}`))
-
-/**
- * Puts the rows of `fresh` in the place of a slot's. Whoever comes at the same time waits, so that the two never wait
- * for each other; what stays the same isn't written.
- */
-function replaced(
-  span: number,
-  beginning: RawBuilder<Date>,
-  figures: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  const all = [...COUNTS, 'times'] as const
-  const of = (table: string) => sql.join(all.map((name) => sql.ref(`${table}.${name}`)))
-  return sql`
-    with turn as materialized (select id from roll_up for update),
-    ${figures},
-    gone as (
-      delete from delivery_stat d
-      where exists (select from turn) and d.span = ${span} and d.slot = ${beginning}
-        and (d.gateway, d.country, d.channel) not in (select gateway, country, channel from fresh)
-    )
-    insert into delivery_stat as d (span, slot, gateway, country, channel, ${columns()}, times)
-    select ${span}::smallint, ${beginning}, gateway, country, channel, ${columns()}, times from fresh
-    where exists (select from turn)
-    order by gateway, country, channel
-    on conflict (span, slot, gateway, country, channel) do update
-      set ${sql.join(all.map((name) => sql`${sql.ref(name)} = ${sql.ref(`excluded.${name}`)}`))}
-      where (${of('d')}) is distinct from (${of('excluded')})`
-}

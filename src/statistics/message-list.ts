@@ -50,11 +50,7 @@ export interface ListedMessage {
   unasked: boolean
 }
 
-export interface MessagePage {
-  messages: ListedMessage[]
-  /** null where nothing follows */
-  next: MessagePosition | null
-}
+export type FoundMessage = ListedMessage & { place: MessagePosition }
 
 interface Row extends Omit<ListedMessage, 'at' | 'cost' | 'costClass'> {
   created_at: Date
@@ -67,19 +63,14 @@ export type MessageList = ReturnType<typeof createMessageList>
 /** Messages of the last 30 days, for those who run the service. */
 export function createMessageList({ db, prices }: { db: Db; prices: Prices }) {
   return {
-    /** Newest first, page by page. */
+    /** Newest first. @param after the last message of the page before */
     async list(
       filters: MessageFilters,
       limit: number,
-      after: MessagePosition | null = null,
-    ): Promise<MessagePage> {
-      const { rows } = await messageListStatement(filters, limit + 1, after).execute(db)
-      const page = rows.slice(0, limit)
-      const last = page.at(-1)
-      return {
-        messages: page.map((row) => listed(row, prices)),
-        next: last && rows.length > limit ? { createdAt: last.exactly, id: last.id } : null,
-      }
+      after?: MessagePosition,
+    ): Promise<FoundMessage[]> {
+      const { rows } = await messageListStatement(filters, limit, after).execute(db)
+      return rows.map((row) => listed(row, prices))
     },
   }
 }
@@ -87,7 +78,7 @@ export function createMessageList({ db, prices }: { db: Db; prices: Prices }) {
 export function messageListStatement(
   { state, gateway, country, channel, accountId, since, until }: MessageFilters,
   limit: number,
-  after: MessagePosition | null,
+  after?: MessagePosition,
 ): RawBuilder<Row> {
   const conditions = [
     state && sql`m.state = ${state}`,
@@ -112,9 +103,9 @@ export function messageListStatement(
 }
 
 function listed(
-  { created_at, exactly: _, isBilled, ...message }: Row,
+  { created_at, exactly: createdAt, isBilled, ...message }: Row,
   prices: Prices,
-): ListedMessage {
+): FoundMessage {
   const billed: Billed = {
     ...message,
     billed: isBilled ? 1 : 0,
@@ -126,5 +117,6 @@ function listed(
     at: created_at.toISOString(),
     cost: cost.cost,
     costClass: costClass(billed, cost),
+    place: { createdAt, id: message.id },
   }
 }

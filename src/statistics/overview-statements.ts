@@ -4,15 +4,17 @@ import { COUNTS, type Count } from './delivery-figures.ts'
 import { SPANS } from './slots.ts'
 import { addTimes } from './times.ts'
 
+/** How far one can look back. */
+export const RANGE_NAMES = ['hour', 'day', 'week', 'month'] as const
+export type Range = (typeof RANGE_NAMES)[number]
+
 /** How much is looked back on, by which slots, and in how long steps it is drawn; in seconds. */
-export const RANGES = {
+export const RANGES: Record<Range, { seconds: number; span: number; bucket: number }> = {
   hour: { seconds: 3600, span: SPANS.fine, bucket: 300 },
   day: { seconds: 24 * 3600, span: SPANS.hour, bucket: 3600 },
   week: { seconds: 7 * 24 * 3600, span: SPANS.quarter, bucket: 6 * 3600 },
   month: { seconds: 30 * 24 * 3600, span: SPANS.quarter, bucket: 24 * 3600 },
-} as const
-
-export type Range = keyof typeof RANGES
+}
 
 /** What went one way. */
 export interface Way extends Record<Count, number> {

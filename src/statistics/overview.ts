@@ -3,10 +3,16 @@ import type { Db } from '../db/schema.ts'
 import { type Cost, costOf, type Prices } from './costs.ts'
 import type { Count } from './delivery-figures.ts'
 import { type Failure, failuresOf } from './failures.ts'
-import { createOverviewStatements, RANGES, type Range, type Way } from './overview-statements.ts'
+import {
+  createOverviewStatements,
+  RANGE_NAMES,
+  RANGES,
+  type Range,
+  type Way,
+} from './overview-statements.ts'
 import { medianSeconds, sumTimes } from './times.ts'
 
-export { RANGES, type Range }
+export { RANGE_NAMES, RANGES, type Range }
 
 /** What codes came to, from the asking to the right one. */
 export interface Funnel {

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { isUsername, USERNAME_LIMIT } from '../accounts/account.ts'
 import type { ImportedAccount } from '../accounts/account-import.ts'
 import {
   type FirebaseParameters,
@@ -7,6 +6,8 @@ import {
   signerKeyOf,
 } from '../accounts/foreign-hashes/firebase-scrypt.ts'
 import { foreignForm } from '../accounts/passwords.ts'
+import { readProfile } from '../accounts/profile.ts'
+import { Refusal } from '../errors.ts'
 import { type ParsedPhone, type PhoneFault, parsePhoneNumber } from '../phone-number.ts'
 import { PHONES_AT_MOST } from '../second-factor/phones.ts'
 
@@ -28,9 +29,6 @@ export interface RowRules {
   /** ids of the signer keys that are kept */
   signerKeys: ReadonlySet<string>
 }
-
-const NAME_LIMIT = 256
-const EMAIL_LIMIT = 254
 
 const text = z.string()
 const flag = z.boolean().nullish()
@@ -56,8 +54,6 @@ const shape = z.strictObject({
 type Shape = z.infer<typeof shape>
 export const FIELDS = Object.keys(shape.shape)
 
-const address = z.email()
-
 const PHONE_WORDS: Record<PhoneFault, string> = {
   'not-a-number':
     'The phone is not a number. Write it with + and the country code, or set DEFAULT_COUNTRY.',
@@ -70,27 +66,32 @@ export function readRow(input: unknown, rules: RowRules): ReadyRow | RowFault {
   const parsed = shape.safeParse(input)
   if (!parsed.success) return { fault: faultOfShape(parsed.error) }
   const given = parsed.data
-  const username = given.username.normalize('NFKC').trim()
-  if (!isUsername(username))
-    return { fault: `The username has not 1 to ${USERNAME_LIMIT} visible characters.` }
-  const email = given.email?.trim() || undefined
-  if (email !== undefined && (email.length > EMAIL_LIMIT || !address.safeParse(email).success))
-    return { fault: 'The e-mail address isn’t one.' }
-  const name = given.name?.trim() || undefined
-  if (name !== undefined && (name.length > NAME_LIMIT || /\p{C}/u.test(name)))
-    return { fault: `The name has more than ${NAME_LIMIT} characters, or one that can't be seen.` }
+  const profile = profileOf(given)
+  if ('fault' in profile) return profile
   const phones = phonesOf(given, rules)
   if ('fault' in phones) return phones
   const hash = hashOf(given, rules)
   if (typeof hash === 'object') return hash
   return {
-    username,
-    email,
-    emailVerified: email === undefined ? undefined : (given.email_verified ?? undefined),
-    name,
+    ...profile,
+    emailVerified: profile.email === undefined ? undefined : (given.email_verified ?? undefined),
     passwordHash: hash,
     disabled: given.disabled ?? false,
     phones,
+  }
+}
+
+function profileOf(given: Shape): Pick<ReadyRow, 'username' | 'email' | 'name'> | RowFault {
+  try {
+    const { username, email, name } = readProfile({
+      username: given.username,
+      email: given.email,
+      name: given.name,
+    })
+    return { username, email: email ?? undefined, name: name ?? undefined }
+  } catch (error) {
+    if (error instanceof Refusal) return { fault: error.message }
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { deriveKey } from '../../src/crypto/keys.ts'
-import { createCursors } from '../../src/web/api/cursors.ts'
+import { ACCOUNT_PLACE, createCursors } from '../../src/web/api/cursors.ts'
 import { type Api, addDesk, apiWith, openApi, tokensOf } from '../support/api.ts'
 import { type Contract, type Operation, readContract } from '../support/conformity.ts'
 import { addAdmin } from '../support/console.ts'
@@ -291,6 +291,8 @@ describe('lists', () => {
     const key = deriveKey(randomBytes(32), 'list-cursor')
     const mac = createHmac('sha256', key).update(place).digest().subarray(0, 16)
     const elsewhere = createCursors([randomBytes(32).toString('base64')])
+      .page('accounts', { limit: 1, sort: 'createdAt' }, ACCOUNT_PLACE)
+      .cut([0, 0], () => ({ value: '2026-01-01', id: 'x' }))
     const flipped = Buffer.from(own)
     flipped[20] = (flipped[20] ?? 0) ^ 1
     const forged: Array<string | Buffer> = [
@@ -300,7 +302,7 @@ describe('lists', () => {
       Buffer.alloc(16),
       Buffer.concat([mac, place]),
       Buffer.concat([own.subarray(0, 16), Buffer.from('{"value":"x","id":"\' or 1=1"}')]),
-      elsewhere.write('accounts?[]', { value: '2026-01-01', id: 'x' }),
+      elsewhere.next ?? '',
       (await api.get('/accounts?limit=1&sort=username')).json.next,
       (await api.get('/audit-events?limit=1')).json.next,
     ]

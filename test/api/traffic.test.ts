@@ -48,7 +48,7 @@ describe('what each role may', () => {
       const actor = { kind: 'person', id: 'somebody', role } as const
       const tried = {
         overview: traffic.overview(actor, 'hour'),
-        messages: traffic.messages(actor, {}, 1, null),
+        messages: traffic.messages(actor, {}, 1),
         countries: traffic.countries(actor),
         list: receivers.list(actor),
         liftPause: traffic.liftPause(actor, 'NO', 'none there'),

@@ -83,7 +83,7 @@ describe.concurrent('account create', { timeout: 90_000 }, () => {
       expect.stringContaining('on the lists of those that were stolen'),
       expect.stringContaining('made of your name'),
       'The password on standard input is not UTF-8 text.\n',
-      '"not an address" is not an e-mail address.\n',
+      'An e-mail address looks like anna@example.com.\n',
       "+19005551234 can't receive texts (landline, premium or special number).\n",
     ]
     expect(refused).toEqual(sentences.map((err) => ({ code: 1, out: '', err })))

@@ -87,7 +87,15 @@ const ALLOWED: Record<string, readonly string[]> = {
   ],
 }
 
-const BASE_FILES = new Set(['address.ts', 'errors.ts', 'log.ts', 'metrics.ts', 'phone-number.ts'])
+const BASE_FILES = new Set([
+  'address.ts',
+  'errors.ts',
+  'json-keys.ts',
+  'log.ts',
+  'metrics.ts',
+  'minute.ts',
+  'phone-number.ts',
+])
 const DOMAIN = new Set([
   'admin',
   'accounts',

@@ -52,6 +52,6 @@ export async function invite(world: World) {
   invited += 1
   const username = `invited${invited}`
   const account = await world.house.rooms.accounts.create({ username })
-  const link = await world.house.rooms.linkMails.invite(account.id)
+  const { link } = await world.house.rooms.linkMails.invite(account.id)
   return { username, id: account.id, link, phone: `+46701${250_000 + invited}` }
 }

@@ -95,7 +95,7 @@ describe('a CSV file', () => {
     expect(failures).toEqual([
       { line: 4, reason: 'There is an account of this name already.' },
       { line: 5, reason: 'There is no username.' },
-      { line: 6, reason: 'The e-mail address isn’t one.' },
+      { line: 6, reason: 'An e-mail address looks like anna@example.com.' },
       { line: 7, reason: "The phone can't receive texts (landline, premium or special number)." },
       { line: 8, reason: 'The row has 4 cells, and the header 9.' },
       { line: 9, reason: 'email_verified is neither true nor false.' },

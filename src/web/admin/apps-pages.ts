@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import { z } from 'zod'
 import type { Apps } from '../../admin/apps.ts'
 import { idOf } from '../account/input.ts'
-import { type Cursors, listName } from '../api/cursors.ts'
+import { CLIENT_PLACE, type Cursors } from '../api/cursors.ts'
 import { KINDS } from './app-form.ts'
 import { kindOf, snippetsFor } from './app-snippets.ts'
 import { CONSOLE_URL } from './console-app.ts'
@@ -30,17 +30,14 @@ export function addApps(router: Router, deps: Dependencies): void {
     APPS_URL,
     door.page('apps.read', async (ctx, who) => {
       const { cursor } = query.parse(ctx.query)
-      const list = listName('apps', {})
-      const after = cursor && cursors.read(list, cursor, { id: z.string() }).id
-      const found = await apps.list(who.actor, { after, limit: PAGE + 1 })
-      const shown = found.slice(0, PAGE)
-      const last = shown.at(-1)
-      const next =
-        found.length > PAGE && last
-          ? `${APPS_URL}?${new URLSearchParams({ cursor: cursors.write(list, { id: last.id }) })}`
-          : null
-      const named = shown.map((app) => ({ ...app, kind: KINDS[kindOf(app)] }))
-      pages.show(ctx, who, 'apps', { apps: named, next })
+      const asked = { cursor, limit: PAGE }
+      const { after, limit, cut } = cursors.page('apps', asked, CLIENT_PLACE)
+      const found = await apps.list(who.actor, { after: after?.id, limit })
+      const { items, next } = cut(found, ({ id }) => ({ id }))
+      pages.show(ctx, who, 'apps', {
+        apps: items.map((app) => ({ ...app, kind: KINDS[kindOf(app)] })),
+        next: next && `${APPS_URL}?${new URLSearchParams({ cursor: next })}`,
+      })
     }),
   )
 

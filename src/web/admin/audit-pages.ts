@@ -4,7 +4,7 @@ import { type Actor, accountOf } from '../../admin/permissions.ts'
 import type { Trail } from '../../admin/trail.ts'
 import { EVENT_TYPES, type EventType } from '../../audit/event.ts'
 import type { AuditFilter, FoundEvent } from '../../audit/search.ts'
-import { type Cursors, listName } from '../api/cursors.ts'
+import { AUDIT_PLACE, type Cursors } from '../api/cursors.ts'
 import { EXPORT_FORMATS, eventFile } from '../api/event-lines.ts'
 import { send } from '../api/streams.ts'
 import { CONSOLE_URL } from './console-app.ts'
@@ -63,12 +63,10 @@ export function addAudit(router: Router, { door, pages, trail, cursors }: Depend
     door.page('audit.read', async (ctx, { actor, ...who }) => {
       const asked = query.parse(ctx.query)
       const { cursor } = z.object({ cursor: z.string().max(2000).optional() }).parse(ctx.query)
-      const list = listName('audit', asked)
-      const place = { at: z.string(), id: z.string() }
-      const after = cursor ? cursors.read(list, cursor, place) : undefined
-      const found = await trail.search(actor, await filterOf(actor, asked), after, PAGE + 1)
-      const events = found.slice(0, PAGE)
-      const last = found.length > PAGE ? events.at(-1) : undefined
+      const wanted = { ...asked, cursor, limit: PAGE }
+      const { after, limit, cut } = cursors.page('audit', wanted, AUDIT_PLACE)
+      const found = await trail.search(actor, await filterOf(actor, asked), after, limit)
+      const { items: events, next } = cut(found, ({ place }) => place)
       const names = await trail.namesIn(actor, events)
       const here = (more: Record<string, string>) =>
         `${new URLSearchParams({ ...withoutEmpty(asked), ...more })}`
@@ -77,9 +75,7 @@ export function addAudit(router: Router, { door, pages, trail, cursors }: Depend
         families: FAMILIES,
         filtered: Object.values(asked).some(Boolean),
         events: events.map((event) => shown(event, names)),
-        next: last
-          ? `${AUDIT_URL}?${here({ cursor: cursors.write(list, { ...last.place }) })}`
-          : null,
+        next: next && `${AUDIT_URL}?${here({ cursor: next })}`,
         files: EXPORT_FORMATS.map((format) => ({
           label: format === 'csv' ? 'Download as CSV' : 'Download as JSON lines',
           url: `${AUDIT_URL}/export?${here({ format })}`,

@@ -2,6 +2,7 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { z } from 'zod'
 import { PASSWORD_INPUT_LIMIT } from '../../accounts/passwords.ts'
+import { EMAIL_LIMIT } from '../../accounts/profile.ts'
 import type { Bootstrap } from '../../admin/bootstrap.ts'
 import { Refusal } from '../../errors.ts'
 import { field, parseForm } from '../forms.ts'
@@ -22,7 +23,7 @@ interface Dependencies {
 const form = z.strictObject({
   form_token: field,
   username: field.max(256),
-  email: field.max(254),
+  email: field.max(EMAIL_LIMIT),
   phone: field.max(64).optional(),
   password: field.max(PASSWORD_INPUT_LIMIT),
 })
@@ -69,7 +70,7 @@ export function addBootstrap(
       const given = {
         username,
         password,
-        ...(email && { email: z.email().parse(email) }),
+        ...(email && { email }),
         ...((phone || !selfEnrolment) && { phone }),
       }
       const account = await bootstrap.use(tokenOf(ctx), given)
@@ -82,10 +83,8 @@ export function addBootstrap(
         next: { url: CONSOLE_URL, text: 'Sign in' },
       })
     } catch (error) {
-      const isEmail = error instanceof z.ZodError
-      if (!isEmail && (!(error instanceof Refusal) || error.status >= 500)) throw error
-      const sentence = isEmail ? 'The e-mail address is not one.' : error.message
-      show(ctx, { username, email, phone }, sentence)
+      if (!(error instanceof Refusal) || error.status >= 500) throw error
+      show(ctx, { username, email, phone }, error.message)
     }
   })
 }

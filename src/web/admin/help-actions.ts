@@ -3,6 +3,8 @@ import type { Context } from 'koa'
 import type { Bypass } from '../../admin/bypass.ts'
 import type { People } from '../../admin/people.ts'
 import type { Resending } from '../../admin/resending.ts'
+import type { Trail } from '../../admin/trail.ts'
+import { minuteText } from '../../minute.ts'
 import { idOf } from '../account/input.ts'
 import type { Confirming } from './confirming.ts'
 import { PEOPLE_URL } from './people-pages.ts'
@@ -13,11 +15,12 @@ interface Dependencies {
   people: People
   bypass: Bypass
   resending: Resending
+  trail: Trail
 }
 
 /** What the help desk does for someone who can't get in just now. */
 export function addHelpActions(router: Router, deps: Dependencies): void {
-  const { confirm, people, bypass, resending } = deps
+  const { confirm, people, bypass, resending, trail } = deps
   const url = ({ id }: { id: string }) => `${PEOPLE_URL}/${id}`
   const on = (verb: string) => ({
     path: `${PEOPLE_URL}/:id/${verb}`,
@@ -30,7 +33,9 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
     const person = await people.get(actor, idOf(ctx))
     const codes = await bypass.list(actor, person.id)
     const code = codes.find(({ id }) => id === ctx.params?.code)
-    return code && { ...person, code }
+    if (!code) return undefined
+    const nameOf = await trail.namer(actor, [code.createdBy])
+    return { ...person, code, maker: nameOf(code.createdBy) }
   }
 
   confirm(router, {
@@ -62,12 +67,11 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
     reason: 'required',
     async act({ actor }, person, { reason }) {
       const { code, expiresAt, needsApproval } = await bypass.issue(actor, person.id, reason)
-      const until = `${expiresAt.toISOString().slice(0, 16).replace('T', ' ')} UTC`
       return {
         title: `A bypass code for ${person.username}`,
         message: [
           ...(needsApproval ? ['It works once a second admin has approved it.'] : []),
-          `Until ${until}, the person signs in with the password, chooses “Use a backup code” on the code page, and types this code there.`,
+          `Until ${minuteText(expiresAt)}, the person signs in with the password, chooses “Use a backup code” on the code page, and types this code there.`,
         ].join(' '),
         values: [{ label: 'Bypass code', value: code }],
       }
@@ -78,8 +82,8 @@ export function addHelpActions(router: Router, deps: Dependencies): void {
     ...on('bypass-codes/:code/approve'),
     about: codeOf,
     title: ({ username }) => `Approve the bypass code for ${username}`,
-    says: ({ code }) => [
-      `It was made by ${code.createdBy}, and lets its owner in without the phone, once.`,
+    says: ({ maker }) => [
+      `It was made by ${maker}, and lets its owner in without the phone, once.`,
       'Ask whoever made it how they knew that it was the person.',
     ],
     button: 'Approve the code',

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Traffic } from '../../admin/traffic.ts'
 import { MESSAGE_STATES } from '../../db/tables/messaging.ts'
 import { asCountry } from '../../phone-number.ts'
-import { type Cursors, listName } from '../api/cursors.ts'
+import { type Cursors, MESSAGE_PLACE } from '../api/cursors.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsoleDoor } from './console-door.ts'
 import type { ConsolePages } from './console-pages.ts'
@@ -57,28 +57,24 @@ export function addMessages(router: Router, deps: Dependencies): void {
         accountId: account || undefined,
         country,
       }
-      const list = listName('messages', filters)
-      const place = { createdAt: z.string(), id: z.string() }
-      const after = cursor ? cursors.read(list, cursor, place) : null
+      const wanted = { ...filters, cursor, limit: PAGE }
+      const { after, limit, cut } = cursors.page('messages', wanted, MESSAGE_PLACE)
       // A country that isn't one has no messages; all of them would be another answer than was asked for.
       const unknownCountry = asked.country !== '' && !country
-      const { messages, next } = unknownCountry
-        ? { messages: [], next: null }
-        : await traffic.messages(who.actor, filters, PAGE, after)
+      const found = unknownCountry ? [] : await traffic.messages(who.actor, filters, limit, after)
+      const { items, next } = cut(found, ({ place }) => place)
       pages.show(ctx, who, 'messages', {
         asked,
         states: MESSAGE_STATES.map((value) => ({ value, label: STATE_WORDS[value].label })),
         gateways: [...new Set([...deps.gateways, ...(gateway ? [gateway] : [])])].sort(),
-        messages: messages.map((message) => ({
+        messages: items.map((message) => ({
           ...inWords(message),
           country: countryText(message.country),
           price: message.cost === null ? null : moneyText(message.cost, currency),
         })),
         filtered: Object.values(asked).some((value) => value !== ''),
         unknownCountry,
-        next:
-          next &&
-          `${MESSAGES_URL}?${new URLSearchParams({ ...asked, cursor: cursors.write(list, { ...next }) })}`,
+        next: next && `${MESSAGES_URL}?${new URLSearchParams({ ...asked, cursor: next })}`,
       })
     }),
   )

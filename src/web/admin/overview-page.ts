@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import { z } from 'zod'
 import type { Budget, Budgets, Traffic } from '../../admin/traffic.ts'
 import { BUDGET_PERCENT } from '../../alerts/kinds.ts'
-import type { Overview, Range } from '../../statistics/overview.ts'
+import { type Overview, RANGE_NAMES } from '../../statistics/overview.ts'
 import { liveOf } from './alert-ways.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsoleDoor } from './console-door.ts'
@@ -16,14 +16,7 @@ interface Dependencies {
   traffic: Traffic
 }
 
-const RANGES: ReadonlyArray<{ range: Range; label: string }> = [
-  { range: 'hour', label: 'hour' },
-  { range: 'day', label: 'day' },
-  { range: 'week', label: 'week' },
-  { range: 'month', label: 'month' },
-]
-
-const query = z.object({ range: z.enum(['hour', 'day', 'week', 'month']).catch('day') })
+const query = z.object({ range: z.enum(RANGE_NAMES).catch('day') })
 
 /** The first page of the console: what is wrong, then how the traffic goes. */
 export function addOverview(router: Router, { door, pages, traffic }: Dependencies): void {
@@ -37,10 +30,10 @@ export function addOverview(router: Router, { door, pages, traffic }: Dependenci
         traffic.budgets(who.actor),
       ])
       pages.show(ctx, who, 'overview', {
-        ranges: RANGES.map((one) => ({
-          label: one.label,
-          url: `${CONSOLE_URL}?range=${one.range}`,
-          current: one.range === range,
+        ranges: RANGE_NAMES.map((name) => ({
+          label: name,
+          url: `${CONSOLE_URL}?range=${name}`,
+          current: name === range,
         })),
         alerts: liveOf(who.actor, alerts),
         tiles: tilesOf(overview),

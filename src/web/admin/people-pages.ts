@@ -1,8 +1,9 @@
 import type Router from '@koa/router'
 import { z } from 'zod'
-import { ROLES } from '../../accounts/account.ts'
+import { type Account, ROLES } from '../../accounts/account.ts'
+import type { MadeLink } from '../../accounts/link-mails.ts'
 import type { NewPerson, People } from '../../admin/people.ts'
-import { type Cursors, listName } from '../api/cursors.ts'
+import { ACCOUNT_PLACE, type Cursors } from '../api/cursors.ts'
 import type { Confirming } from './confirming.ts'
 import { CONSOLE_URL } from './console-app.ts'
 import type { ConsoleDoor } from './console-door.ts'
@@ -36,23 +37,24 @@ export function addPeople(router: Router, deps: Dependencies): void {
     PEOPLE_URL,
     door.page('people.read', async (ctx, who) => {
       const { q, show, cursor } = query.parse(ctx.query)
-      const list = listName('people', { q, show })
-      const place = { value: z.string(), id: z.string() }
+      const asked = { q, show, cursor, limit: PAGE }
+      const { after, limit, cut } = cursors.page('people', asked, ACCOUNT_PLACE)
       const found = await people.search(who.actor, {
         q: q || undefined,
         role: show === 'all' || show === 'disabled' ? undefined : show,
         disabled: show === 'disabled' ? true : undefined,
         sort: 'username',
-        after: cursor ? cursors.read(list, cursor, place) : undefined,
-        limit: PAGE + 1,
+        after,
+        limit,
       })
-      const shown = found.slice(0, PAGE)
-      const last = shown.at(-1)
-      const next =
-        found.length > PAGE && last
-          ? `${PEOPLE_URL}?${new URLSearchParams({ q, show, cursor: cursors.write(list, { ...last.place }) })}`
-          : null
-      pages.show(ctx, who, 'people', { q, show, people: shown, next, first: cursor === undefined })
+      const { items, next } = cut(found, ({ place }) => place)
+      pages.show(ctx, who, 'people', {
+        q,
+        show,
+        people: items,
+        next: next && `${PEOPLE_URL}?${new URLSearchParams({ q, show, cursor: next })}`,
+        first: cursor === undefined,
+      })
     }),
   )
 
@@ -84,26 +86,27 @@ export function addPeople(router: Router, deps: Dependencies): void {
       if (!invitation) return { to, done: 'created' }
       return {
         title: `${account.username} has an account`,
-        message:
-          'By this link the password is chosen. It works once, for seven days, and is mailed where mails can be sent and there is an address; otherwise hand it over, to nobody else.',
-        values: [{ label: 'Invitation', value: invitation }],
+        message: handingOver(invitation, account),
+        values: [{ label: 'Invitation', value: invitation.link }],
         next: to,
       }
     },
   })
 }
 
-/** Fields that were left empty aren't there. */
+/** What to do with a link by which a password is chosen. */
+export function handingOver({ mailed }: MadeLink, { username, email }: Account): string {
+  const way = mailed
+    ? `It is mailed to ${email}; you can hand it over yourself, too`
+    : `It isn’t mailed: hand it to ${username}`
+  return `By this link the password is chosen. It works once, for seven days. ${way}, and to nobody else.`
+}
+
 function personOf({
   username = '',
   name,
   email,
   phone,
 }: Readonly<Record<string, string>>): NewPerson {
-  return {
-    username,
-    ...(name?.trim() && { name: name.trim() }),
-    ...(email?.trim() && { email: email.trim() }),
-    ...(phone?.trim() && { phone: phone.trim() }),
-  }
+  return { username, name, email, phone: phone?.trim() || undefined }
 }

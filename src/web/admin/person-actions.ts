@@ -7,7 +7,7 @@ import type { People } from '../../admin/people.ts'
 import { Refusal } from '../../errors.ts'
 import { idOf } from '../account/input.ts'
 import type { Confirming } from './confirming.ts'
-import { PEOPLE_URL } from './people-pages.ts'
+import { handingOver, PEOPLE_URL } from './people-pages.ts'
 import type { Who } from './who.ts'
 
 interface Dependencies {
@@ -164,11 +164,11 @@ export function addPersonActions(router: Router, { confirm, people, factors }: D
     button: 'Make the link',
     reason: 'optional',
     async act({ actor }, person, { reason }) {
-      const { link } = await people.invite(actor, person.id, reason || undefined)
+      const { link, mailed } = await people.invite(actor, person.id, reason || undefined)
       if (link === null) return { to: url(person), done: 'link-mailed' }
       return {
         title: 'The link is made',
-        message: `It is mailed where mails can be sent and there is an address; otherwise hand it to ${person.username}, and nobody else: whoever has it can choose the password.`,
+        message: handingOver({ link, mailed }, person),
         values: [{ label: 'Invitation', value: link }],
       }
     },

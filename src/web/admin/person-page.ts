@@ -2,7 +2,7 @@ import type Router from '@koa/router'
 import type { Bypass } from '../../admin/bypass.ts'
 import type { Factors } from '../../admin/factors.ts'
 import type { People } from '../../admin/people.ts'
-import { accountOf, assertMayTouch } from '../../admin/permissions.ts'
+import { assertMayTouch } from '../../admin/permissions.ts'
 import type { Resending } from '../../admin/resending.ts'
 import type { Trail } from '../../admin/trail.ts'
 import type { Audit } from '../../audit/audit.ts'
@@ -62,9 +62,10 @@ export function addPersonPage(router: Router, deps: Dependencies) {
         ])
       const code = codes[0]
       const actors = [...events.map(({ actor }) => actor), code?.createdBy, code?.approvedBy]
-      const named = actors.flatMap((actor) => (actor ? [{ actor, account_id: null }] : []))
-      const names = await trail.namesIn(who.actor, named)
-      const nameOf = (actor: string) => names.get(accountOf(actor) ?? '') ?? actor
+      const nameOf = await trail.namer(
+        who.actor,
+        actors.filter((actor) => typeof actor === 'string'),
+      )
       pages.show(ctx, who, 'person', {
         person,
         locks,

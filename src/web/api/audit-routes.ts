@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Trail } from '../../admin/trail.ts'
 import { EVENT_TYPES } from '../../audit/event.ts'
 import type { AuditFilter, FoundEvent } from '../../audit/search.ts'
-import { type Cursors, listName } from './cursors.ts'
+import { AUDIT_PLACE, type Cursors } from './cursors.ts'
 import { EXPORT_FORMATS, EXPORT_TYPES, eventFile } from './event-lines.ts'
 import { type Route, route, streamRoute } from './route.ts'
 import { id, pageOf, pageQuery, time } from './schemas.ts'
@@ -65,14 +65,10 @@ export function auditRoutes(trail: Trail, cursors: Cursors): Route[] {
       permission: 'audit.read',
       query: z.strictObject({ ...filter, ...pageQuery }),
       answer: pageOf(event),
-      async handle(actor, { query: { cursor, limit, ...query } }) {
-        const list = listName('audit-events', query)
-        const place = { at: z.string(), id: z.string() }
-        const after = cursor === undefined ? undefined : cursors.read(list, cursor, place)
-        const found = await trail.search(actor, asFilter(query), after, limit + 1)
-        const items = found.slice(0, limit)
-        const last = items.at(-1)
-        const next = found.length > limit && last ? cursors.write(list, { ...last.place }) : null
+      async handle(actor, { query: { cursor: _, limit: __, ...query }, query: asked }) {
+        const { after, limit, cut } = cursors.page('audit-events', asked, AUDIT_PLACE)
+        const found = await trail.search(actor, asFilter(query), after, limit)
+        const { items, next } = cut(found, ({ place }) => place)
         return { body: { items: items.map(asEvent), next } }
       },
     }),

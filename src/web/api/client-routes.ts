@@ -3,7 +3,7 @@ import type { Apps } from '../../admin/apps.ts'
 import { secretRotation } from '../../oidc/client-secrets.ts'
 import type { ClientSummary } from '../../oidc/clients.ts'
 import { clientChanges, newClient } from '../../oidc/new-client.ts'
-import { type Cursors, listName } from './cursors.ts'
+import { CLIENT_PLACE, type Cursors } from './cursors.ts'
 import { type Route, route } from './route.ts'
 import { id, pageOf, pageQuery, reason, time } from './schemas.ts'
 
@@ -63,14 +63,10 @@ export function clientRoutes(apps: Apps, cursors: Cursors): Route[] {
       permission: 'apps.read',
       query: z.strictObject(pageQuery),
       answer: pageOf(client),
-      async handle(actor, { query: { cursor, limit } }) {
-        const list = listName('clients', {})
-        const after = cursor && cursors.read(list, cursor, { id: z.string() }).id
-        const found = await apps.list(actor, { after, limit: limit + 1 })
-        const items = found.slice(0, limit)
-        const last = items.at(-1)
-        const next = found.length > limit && last ? cursors.write(list, { id: last.id }) : null
-        return { body: { items, next } }
+      async handle(actor, { query }) {
+        const { after, limit, cut } = cursors.page('clients', query, CLIENT_PLACE)
+        const found = await apps.list(actor, { after: after?.id, limit })
+        return { body: cut(found, (last) => ({ id: last.id })) }
       },
     }),
     route({
@@ -117,10 +113,11 @@ export function clientRoutes(apps: Apps, cursors: Cursors): Route[] {
       permission: 'apps.write',
       versioned: true,
       params: clientId,
+      query: z.strictObject({ reason: reason.optional() }),
       body: changes,
       answer: client,
-      handle: async (actor, { params, body, ifVersion }) =>
-        versioned(await apps.patch(actor, params.id, body, ifVersion)),
+      handle: async (actor, { params, query, body, ifVersion }) =>
+        versioned(await apps.patch(actor, params.id, body, ifVersion, query.reason)),
     }),
     route({
       id: 'rotateClientSecret',

@@ -75,9 +75,10 @@ export function factorRoutes(factors: Factors, verification: PhoneVerification):
       summary: 'Make it the one that codes go to',
       permission: 'people.write',
       params: phoneId,
+      body: z.strictObject({ reason: reason.optional() }),
       answer: phone,
-      handle: async (actor, { params }) => ({
-        body: await factors.makePrimary(actor, params.id, params.phoneId),
+      handle: async (actor, { params, body }) => ({
+        body: await factors.makePrimary(actor, params.id, params.phoneId, body.reason),
       }),
     }),
     route({

@@ -1,17 +1,19 @@
 import { z } from 'zod'
+import { USERNAME_LIMIT } from '../../accounts/account.ts'
 import type { AccountRecord } from '../../accounts/account-records.ts'
 import { ACCOUNT_SORTS } from '../../accounts/account-search.ts'
 import { LONGEST_PASSWORD, SHORTEST_PASSWORD } from '../../accounts/password-quality.ts'
+import { EMAIL_LIMIT, NAME_LIMIT } from '../../accounts/profile.ts'
 import type { People } from '../../admin/people.ts'
-import { type Cursors, listName } from './cursors.ts'
+import { ACCOUNT_PLACE, type Cursors } from './cursors.ts'
 import { type Route, route } from './route.ts'
 import { account, accountId, pageOf, pageQuery, reason, role, time, truth } from './schemas.ts'
 
 const tag = 'accounts'
 
-const username = z.string().min(1).max(128)
-const name = z.string().trim().min(1).max(200)
-const email = z.email().max(254)
+const username = z.string().min(1).max(USERNAME_LIMIT)
+const name = z.string().trim().min(1).max(NAME_LIMIT)
+const email = z.email().max(EMAIL_LIMIT)
 
 const person = z
   .strictObject({
@@ -49,6 +51,7 @@ const made = z
       .string()
       .nullable()
       .describe('a link by which a password is chosen: works once, for seven days'),
+    mailed: z.boolean().describe('the link goes out by mail, too'),
   })
   .meta({ id: 'MadeAccount' })
 
@@ -85,15 +88,10 @@ export function peopleRoutes(people: People, cursors: Cursors): Route[] {
         ...pageQuery,
       }),
       answer: pageOf(account),
-      async handle(actor, { query: { cursor, limit, ...query } }) {
-        const list = listName('accounts', query)
-        const place = { value: z.string(), id: z.string() }
-        const after = cursor === undefined ? undefined : cursors.read(list, cursor, place)
-        const found = await people.search(actor, { ...query, after, limit: limit + 1 })
-        const items = found.slice(0, limit)
-        const last = items.at(-1)
-        const next = found.length > limit && last ? cursors.write(list, { ...last.place }) : null
-        return { body: { items, next } }
+      async handle(actor, { query: { cursor: _, ...query }, query: asked }) {
+        const { after, limit, cut } = cursors.page('accounts', asked, ACCOUNT_PLACE)
+        const found = await people.search(actor, { ...query, after, limit })
+        return { body: cut(found, ({ place }) => place) }
       },
     }),
     route({
@@ -108,9 +106,13 @@ export function peopleRoutes(people: People, cursors: Cursors): Route[] {
       answer: made,
       refusals: [409, 422],
       async handle(actor, { body }) {
-        const { account: record, invitation = null } = await people.create(actor, body)
-        const { version, id } = record
-        return { body: { account: record, invitation }, version, location: `/accounts/${id}` }
+        const { account: record, invitation } = await people.create(actor, body)
+        const { link = null, mailed = false } = invitation ?? {}
+        return {
+          body: { account: record, invitation: link, mailed },
+          version: record.version,
+          location: `/accounts/${record.id}`,
+        }
       },
     }),
     route({
@@ -133,12 +135,13 @@ export function peopleRoutes(people: People, cursors: Cursors): Route[] {
       summary: 'Edit an account',
       permission: 'people.write',
       params: accountId,
+      query: z.strictObject({ reason: reason.optional() }),
       body: changes,
       answer: account,
       versioned: true,
       refusals: [409],
-      handle: async (actor, { params, body, ifVersion }) =>
-        versioned(await people.patch(actor, params.id, body, ifVersion)),
+      handle: async (actor, { params, query, body, ifVersion }) =>
+        versioned(await people.patch(actor, params.id, body, ifVersion, query.reason)),
     }),
     route({
       id: 'deleteAccount',

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { RANGE_NAMES } from '../../statistics/overview.ts'
 
 /** The figures of the dashboard, as docs/dashboard.md tells what they mean. */
 
-export const range = z.enum(['hour', 'day', 'week', 'month'])
+export const range = z.enum(RANGE_NAMES)
 
 const moment = z.iso.datetime()
 const count = z.int()

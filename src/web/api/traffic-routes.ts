@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Traffic } from '../../admin/traffic.ts'
 import { MESSAGE_STATES } from '../../db/tables/messaging.ts'
-import { type Cursors, listName } from './cursors.ts'
+import { type Cursors, MESSAGE_PLACE } from './cursors.ts'
 import { type Route, route } from './route.ts'
 import { id, pageOf, pageQuery, reason, time } from './schemas.ts'
 import { range, statistics } from './statistics-schemas.ts'
@@ -105,10 +105,8 @@ export function trafficRoutes(traffic: Traffic, cursors: Cursors): Route[] {
         ...pageQuery,
       }),
       answer: pageOf(message),
-      async handle(actor, { query: { cursor, limit, ...query } }) {
-        const list = listName('messages', query)
-        const place = { createdAt: z.string(), id: z.string() }
-        const after = cursor === undefined ? null : cursors.read(list, cursor, place)
+      async handle(actor, { query: { cursor: _, limit: __, ...query }, query: asked }) {
+        const { after, limit, cut } = cursors.page('messages', asked, MESSAGE_PLACE)
         const { account: accountId, since, until, ...same } = query
         const filters = {
           ...same,
@@ -116,8 +114,8 @@ export function trafficRoutes(traffic: Traffic, cursors: Cursors): Route[] {
           since: since === undefined ? undefined : new Date(since),
           until: until === undefined ? undefined : new Date(until),
         }
-        const { messages, next } = await traffic.messages(actor, filters, limit, after)
-        return { body: { items: messages, next: next && cursors.write(list, { ...next }) } }
+        const found = await traffic.messages(actor, filters, limit, after)
+        return { body: cut(found, ({ place }) => place) }
       },
     }),
     route({
