@@ -162,7 +162,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       allowedCountries: config.sms.allowedCountries,
       defaultCountry: config.defaultCountry,
     }),
-    exportAccounts: createAccountExport({ db, phones }),
+    exportAccounts: createAccountExport({ db, phones, audit }),
     exportPerson: createPersonExport({
       db,
       accounts,
@@ -173,7 +173,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       trustedDevices,
       sessions,
       consents,
-      eventsOf: (accountId) => audit.export({ accountId }),
+      audit,
     }),
   }
 }

@@ -1,5 +1,4 @@
 import type { Accounts } from '../accounts/accounts.ts'
-import type { Audit } from '../audit/audit.ts'
 import type { AccountExport, ExportedAccount } from '../transfer/account-export.ts'
 import type { Imports, NewImport } from '../transfer/imports.ts'
 import type { ImportJob } from '../transfer/job.ts'
@@ -11,7 +10,6 @@ export type Transfers = ReturnType<typeof createTransfers>
 
 interface Dependencies {
   accounts: Accounts
-  audit: Audit
   imports: Imports
   exportAccounts: AccountExport
   exportPerson: PersonExport
@@ -21,7 +19,7 @@ interface Dependencies {
 
 /** Accounts by the thousand coming in, and what is kept about people going out. */
 export function createTransfers(deps: Dependencies) {
-  const { accounts, audit, imports } = deps
+  const { accounts, imports } = deps
   const { reading } = createOnAccount(accounts)
 
   /** Does something to an import, for whoever may import. */
@@ -66,19 +64,13 @@ export function createTransfers(deps: Dependencies) {
     /** Everything that is kept about one person (GDPR, article 15). */
     person: (actor: Actor, id: string) =>
       reading(actor, 'people.export', id, () =>
-        asActor(actor, undefined, async () => {
-          await audit.record({ type: 'account.exported', accountId: id })
-          return deps.exportPerson(id)
-        }),
+        asActor(actor, undefined, () => deps.exportPerson(id)),
       ),
 
     /** All accounts, without the hashes of their passwords (ADM-06). */
     async accounts(actor: Actor): Promise<AsyncGenerator<ExportedAccount>> {
       assertMay(actor, 'people.export')
-      await asActor(actor, undefined, () =>
-        audit.record({ type: 'account.exported', detail: { all: true } }),
-      )
-      return deps.exportAccounts()
+      return asActor(actor, undefined, () => deps.exportAccounts())
     },
   }
 }

@@ -26,7 +26,7 @@ export function addExportCommands(program: Command): void {
     .action(async ({ format, json, ...options }: ExportOptions) =>
       inSession(async ({ exportAccounts }) => {
         const withPasswordHashes = options.withPasswordHashes === true
-        const accounts = exportAccounts({ withPasswordHashes })
+        const accounts = await exportAccounts({ withPasswordHashes })
         await write(json ? asArray(accounts) : exportLines(accounts, format, withPasswordHashes))
       }),
     )

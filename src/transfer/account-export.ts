@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { commonForm } from '../accounts/passwords.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { Db } from '../db/schema.ts'
 import type { Phones } from '../second-factor/phones.ts'
 
@@ -24,6 +25,7 @@ const PAGE = 500
 interface Dependencies {
   db: Db
   phones: Pick<Phones, 'open'>
+  audit: Pick<Audit, 'record'>
 }
 
 type Row = Omit<ExportedAccount, 'phones' | 'password_hash'> & {
@@ -31,7 +33,7 @@ type Row = Omit<ExportedAccount, 'phones' | 'password_hash'> & {
   created_exactly: string
 }
 
-export function createAccountExport({ db, phones }: Dependencies) {
+export function createAccountExport({ db, phones, audit }: Dependencies) {
   async function phonesOf(ids: readonly string[]): Promise<Map<string, ExportedAccount['phones']>> {
     const rows = await db
       .selectFrom('phone')
@@ -51,10 +53,7 @@ export function createAccountExport({ db, phones }: Dependencies) {
     return byAccount
   }
 
-  /** All accounts in the order in which they were made, read page by page. */
-  return async function* exportAccounts({
-    withPasswordHashes = false,
-  } = {}): AsyncGenerator<ExportedAccount> {
+  async function* read(withPasswordHashes: boolean): AsyncGenerator<ExportedAccount> {
     // As text: a Date would cut a time to milliseconds, and accounts between two pages would be lost.
     let after = { at: '-infinity', id: '' }
     for (;;) {
@@ -76,5 +75,13 @@ export function createAccountExport({ db, phones }: Dependencies) {
       if (!last || rows.length < PAGE) return
       after = { at: last.created_exactly, id: last.id }
     }
+  }
+
+  /** All accounts in the order in which they were made, read page by page; the audit trail has it before the first. */
+  return async function exportAccounts({
+    withPasswordHashes = false,
+  } = {}): Promise<AsyncGenerator<ExportedAccount>> {
+    await audit.record({ type: 'account.exported', detail: { all: true } })
+    return read(withPasswordHashes)
   }
 }

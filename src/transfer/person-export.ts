@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { noAccount } from '../accounts/account-records.ts'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Audit } from '../audit/audit.ts'
 import type { RecordedEvent } from '../audit/event.ts'
 import type { Db } from '../db/schema.ts'
 import type { Consents } from '../oidc/consents.ts'
@@ -23,8 +24,7 @@ interface Dependencies {
   trustedDevices: Pick<TrustedDevices, 'list'>
   sessions: Pick<Sessions, 'list'>
   consents: Pick<Consents, 'list'>
-  /** an account's events, oldest first */
-  eventsOf: (accountId: string) => AsyncIterable<RecordedEvent>
+  audit: Pick<Audit, 'export' | 'record'>
 }
 
 interface OwnRow {
@@ -63,7 +63,7 @@ interface OneTimeLink {
 
 /**
  * Everything that is kept about one person, as they may ask for it (GDPR, article 15). Secrets, hashes and codes
- * are no part of it: they tell nothing about anybody, and let whoever has them in.
+ * are no part of it: they tell nothing about anybody, and let whoever has them in. The audit trail has each export.
  */
 export function createPersonExport(deps: Dependencies) {
   const { db } = deps
@@ -84,6 +84,7 @@ export function createPersonExport(deps: Dependencies) {
     const account = await deps.accounts.findById(accountId)
     const own = await ownRow(accountId)
     if (!account || !own) throw noAccount()
+    await deps.audit.record({ type: 'account.exported', accountId })
     const authenticator = await deps.authenticators.describe(accountId)
     const messages = await sql<SentMessage>`
       select id, channel, gateway, country, parts, state, created_at as at from message
@@ -100,7 +101,8 @@ export function createPersonExport(deps: Dependencies) {
       select created_at as opened, used_at as used from console_session where account_id = ${accountId}
       order by created_at`.execute(db)
     const events: Array<Omit<RecordedEvent, 'account_id'>> = []
-    for await (const { account_id: _, ...event } of deps.eventsOf(accountId)) events.push(event)
+    for await (const { account_id: _, ...event } of deps.audit.export({ accountId }))
+      events.push(event)
     return {
       account: { ...account, ...own },
       phones: await deps.phones.list(accountId),

@@ -1,19 +1,22 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createTestRooms, type TestRooms } from '../support/rooms.ts'
 import { createPlace, type Place } from './command-line.ts'
 
-let database: TestDatabase
+const FIXTURES = join(import.meta.dirname, '../transfer/fixtures')
+let rooms: TestRooms
 let place: Place
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  place = createPlace(database.url)
+  place = createPlace()
+  // With the keys of the command line: what it seals must open elsewhere.
+  rooms = await createTestRooms(place.env)
+  place.env.DATABASE_URL = rooms.database.url
 })
 afterAll(async () => {
   place.remove()
-  await database.destroy()
+  await rooms.database.destroy()
 })
 
 function file(name: string, content: string): string {
@@ -22,7 +25,13 @@ function file(name: string, content: string): string {
   return path
 }
 
-const count = async () => (await database.db.selectFrom('account').select('id').execute()).length
+const count = async () => (await rooms.db.selectFrom('account').select('id').execute()).length
+
+async function signsIn(username: string, password: string): Promise<boolean> {
+  const attempt = await rooms.accounts.authenticate(username, password)
+  await attempt.conclude(attempt.account !== undefined)
+  return attempt.account !== undefined
+}
 
 describe('import', () => {
   test('prints one JSON value, with every row that failed', async () => {
@@ -40,6 +49,29 @@ describe('import', () => {
       phones: [{ number: '+46701234567', verified: false }],
       events: expect.arrayContaining([expect.objectContaining({ type: 'account.created' })]),
     })
+  })
+
+  test('takes .json for a realm of Keycloak', async () => {
+    const told = await place.json(['import', join(FIXTURES, 'keycloak-realm.json')])
+    expect(told).toMatchObject({ created: 2, failedCount: 2, error: null })
+    expect(await signsIn('jane.doe', 'secret')).toBe(true)
+  })
+
+  test('takes users of Firebase with the parameters of their project', async () => {
+    const parameters = file(
+      'hash.txt',
+      `hash_config {
+  algorithm: SCRYPT,
+  base64_signer_key: jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==,
+  base64_salt_separator: Bw==,
+  rounds: 8,
+  mem_cost: 14,
+}`,
+    )
+    const args = ['import', join(FIXTURES, 'firebase-users.json'), '--format', 'firebase']
+    const told = await place.json([...args, '--firebase-hash-config', parameters])
+    expect(told).toMatchObject({ created: 2, failed: [] })
+    expect(await signsIn('fire@example.com', 'user1password')).toBe(true)
   })
 
   test('of what can’t be read ends with 1 and says why', async () => {
@@ -97,4 +129,23 @@ test('export accounts writes lines or a table, with hashes where asked for', asy
     phones: [{ number: '+46701234568', verified: false }],
   })
   expect(last(csv.out)).toMatch(/,x,,false,'=1\+1,false,'\+46701234568,false,.*\$2a\$05\$C/)
+})
+
+test('whatever is exported is in the audit trail', async () => {
+  const { id } = await rooms.accounts.create({ username: 'leaving' })
+  const exported = () =>
+    rooms.db
+      .selectFrom('audit_event')
+      .select(['actor', 'account_id', 'detail'])
+      .where('type', '=', 'account.exported')
+      .orderBy('id')
+      .execute()
+  const before = (await exported()).length
+  await place.json(['account', 'export', 'leaving'])
+  expect((await place.cli(['account', 'export', 'nobody'])).code).toBe(1)
+  await place.cli(['export', 'accounts', '--with-password-hashes'])
+  expect((await exported()).slice(before)).toEqual([
+    { actor: 'command-line', account_id: id, detail: {} },
+    { actor: 'command-line', account_id: null, detail: { all: true } },
+  ])
 })

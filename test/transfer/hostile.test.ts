@@ -242,13 +242,14 @@ describe('round trips (ADM-13)', () => {
       expect(created).toBe(names.length)
       const read = async (from: TestRooms) => {
         const accounts = []
-        for await (const { id: _, ...account } of from.exportAccounts({ withPasswordHashes: true }))
+        const exported = await from.exportAccounts({ withPasswordHashes: true })
+        for await (const { id: _, ...account } of exported)
           if (account.username.startsWith('=user-')) accounts.push(account)
         return accounts.toSorted((a, b) => a.username.localeCompare(b.username))
       }
       const lines: string[] = []
       for await (const line of exportLines(
-        first.exportAccounts({ withPasswordHashes: true }),
+        await first.exportAccounts({ withPasswordHashes: true }),
         format,
         true,
       ))

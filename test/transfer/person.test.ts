@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { usernameKey } from '../../src/accounts/account.ts'
 import { parsePhoneNumber } from '../../src/phone-number.ts'
+import { openApi } from '../support/api.ts'
 import { dump, writings } from '../support/dump.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, PASSWORD, startHouse } from '../support/house.ts'
@@ -98,6 +99,23 @@ describe('all about one person', () => {
       'phone',
       'second_factor',
       'trusted_device',
+    ])
+  })
+
+  test('taken by API, alone or with all others, is in the audit trail', async () => {
+    const api = await openApi(house)
+    expect((await api.get(`/accounts/${id}/export`)).json).toMatchObject({ account: { id } })
+    expect((await api.get('/exports/accounts')).json).toContain(id)
+    const rows = await house.db
+      .selectFrom('audit_event')
+      .select(['account_id', 'detail'])
+      .where('type', '=', 'account.exported')
+      .where('actor', '=', 'client:program-write')
+      .orderBy('id')
+      .execute()
+    expect(rows).toEqual([
+      { account_id: id, detail: {} },
+      { account_id: null, detail: { all: true } },
     ])
   })
 
