@@ -1,11 +1,11 @@
+import type { WriteStream } from 'node:tty'
 import type { Progress } from '../transfer/runner.ts'
 
 const CELLS = 24
 const EVERY_MS = 200
 
 /** A bar on a terminal's standard error, that says how far an import has come and how fast; nothing elsewhere. */
-export function createProgressBar() {
-  const { stderr } = process
+export function createProgressBar(stderr: Pick<WriteStream, 'isTTY' | 'write'> = process.stderr) {
   const begun = performance.now()
   let told = 0
   let before: number | undefined
