@@ -75,6 +75,18 @@ describe('the dashboard', () => {
     await expect.poll(() => page.evaluate(FIRST_BAR)).not.toBe(light)
   })
 
+  test('asks nobody else for anything, the chart library included', async () => {
+    const page = await atConsole(DESKTOP)
+    const asked: URL[] = []
+    page.on('request', (request) => void asked.push(new URL(request.url())))
+    await page.reload({ waitUntil: 'networkidle' })
+    expect(new Set(asked.map(({ origin }) => origin))).toEqual(new Set([world.house.issuer]))
+    expect(asked.map(({ pathname }) => pathname)).toContainEqual(
+      expect.stringMatching(/^\/assets\/.*chart\..*js$/),
+    )
+    expect(await page.evaluate('typeof Chart')).toBe('function')
+  })
+
   test('and the pages beside it can be used by everyone, on any screen [WEB-18]', async () => {
     // A phone's window grows with what is too wide for it, and nothing would be seen.
     const page = await atConsole(DESKTOP)

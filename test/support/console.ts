@@ -1,5 +1,6 @@
 import type { Role } from '../../src/accounts/account.ts'
 import { signIn } from './account.ts'
+import type { Route } from './console-routes.ts'
 import { type Answer, createFlow, type FlowOptions } from './flow.ts'
 import { type House, PHONES } from './house.ts'
 
@@ -44,10 +45,42 @@ export async function signInToConsole(
       return flow.post(path, { ...hidden, ...fields, form_token: token })
     },
 
+    /** Sends a form with the token that is on a page, whether or not it is that page's form. */
+    async send(page: string, path: string, fields: Record<string, string> = {}): Promise<Answer> {
+      const token = TOKEN.exec((await flow.request(page)).html)?.[1] ?? ''
+      return flow.post(path, { ...fields, form_token: token })
+    },
+
     /** The words of a page, without its markup. */
     async text(path: string): Promise<string> {
       const { html } = await flow.request(path)
       return html.replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' ')
     },
+  }
+}
+
+/** A route's address with real ids in it. */
+export function addressOf({ path }: Route, ids: Record<string, string>): string {
+  const of = path.includes('/apps/') ? 'app' : path.includes('/webhooks/') ? 'webhook' : 'id'
+  return path.replace(/:(\w+)/g, (_, name: string) => ids[name === 'id' ? of : name] ?? '')
+}
+
+/** Sends a form. @returns where it led, and who is recorded to have done what to an account, and why */
+export async function traceOf(house: House, accountId: string, act: () => Promise<Answer>) {
+  const { last } = await house.db
+    .selectFrom('audit_event')
+    .select(({ fn }) => fn.max('id').as('last'))
+    .executeTakeFirstOrThrow()
+  const { location } = await act()
+  const events = await house.db
+    .selectFrom('audit_event')
+    .select(['type', 'actor', 'detail'])
+    .where('account_id', '=', accountId)
+    .where('id', '>', last)
+    .orderBy('id')
+    .execute()
+  return {
+    to: location?.replace(`${house.issuer}/admin/people`, ''),
+    events: events.map(({ type, actor, detail }) => [type, actor, detail.reason ?? null]),
   }
 }

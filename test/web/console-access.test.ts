@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ROLES, type Role } from '../../src/accounts/account.ts'
 import { signIn } from '../support/account.ts'
-import { addAdmin, signInToConsole } from '../support/console.ts'
+import { addAdmin, addressOf, signInToConsole } from '../support/console.ts'
 import { consoleRoutes, FORMS, OPEN, PAGES, ROUTES, type Route } from '../support/console-routes.ts'
 import { type Answer, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
@@ -109,12 +109,6 @@ afterEach(async () => {
   expect(await contents(), 'something was changed').toEqual(before)
 })
 afterAll(() => house.stop())
-
-/** A route's address with real ids in it. */
-function addressOf({ path }: Route, ids: Ids): string {
-  const of = path.includes('/apps/') ? 'app' : path.includes('/webhooks/') ? 'webhook' : 'id'
-  return path.replace(/:(\w+)/g, (_, name: string) => ids[name === 'id' ? of : name] ?? '')
-}
 
 /**
  * Sends a form that nobody's browser would send: with a field that no form has, so that whoever may do it is told

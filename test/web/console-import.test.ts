@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { addAdmin, signInToConsole } from '../support/console.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
@@ -57,6 +58,23 @@ describe('importing by the console', () => {
     expect(text).toMatch(/Line Why 3 /)
     const nora = await house.rooms.accounts.findByUsername('nora')
     expect(nora?.name).toBe('=2+5')
+  })
+
+  test('one that runs says how far it is, and its page asks again by itself', async () => {
+    const { imports } = house.rooms
+    const id = await imports.begin({ format: 'csv', dryRun: true, update: false })
+    // As if another instance were at it: this one leaves it alone.
+    await sql`
+      update import_job set state = 'running', bytes_total = 400, bytes_done = 100,
+        runner = 'another', lease_until = ${house.clock()} + interval '10 minutes'
+      where id = ${id}`.execute(house.db)
+    const page = `/admin/people/import/${id}`
+    const { html } = await admin.get(page)
+    expect(html).toMatch(/<progress max="100" value="25"[^>]*>25 %<\/progress>/)
+    expect(html).toContain('<meta http-equiv="refresh"')
+    const stopped = await admin.send(page, `${page}/cancel`)
+    expect(stopped.location).toContain('?done=import-cancelled')
+    expect((await admin.get(page)).html).not.toMatch(/<progress|http-equiv="refresh"/)
   })
 
   test('a file without the form’s token is not taken', async () => {

@@ -41,7 +41,9 @@ describe('the console’s overview', () => {
       { kind: 'gateway-down', subject: 'twilio', detail: { failure: 'quota' } },
     ])
     const { html } = await ada.get('/admin?range=hour')
+    expect(html).toContain('Gateway twilio is down')
     expect(html.indexOf('Gateway twilio is down')).toBeLessThan(html.indexOf('Poland (PL)'))
+    expect(html.indexOf('Poland (PL)')).toBeLessThan(html.indexOf('Figures of the last'))
     expect(html).toContain('/admin/limits/pauses/PL/lift')
     expect(html).toContain('170 of 200')
     expect(html).toContain('class="meter high"')
