@@ -45,6 +45,8 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
       maxHeaderSize: 16_384,
     },
     (request, response) => {
+      // Of a body that was refused for its length, the rest: the connection's next request stands behind it.
+      response.once('finish', () => request.resume())
       if (request.url === '/metrics' && !ownPort) return tellMetrics(request, response)
       pinRequest(request, issuer, config.trustedProxies)
       const handle: RequestListener = app?.handle ?? notYet

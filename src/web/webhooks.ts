@@ -3,6 +3,7 @@ import type { Context } from 'koa'
 import { circumstances, inCircumstances } from '../audit/circumstances.ts'
 import type { Callback } from '../messaging/gateway.ts'
 import type { Reports } from '../messaging/reports.ts'
+import { readBytes } from './bytes.ts'
 
 /** Reports are a few hundred bytes. */
 const MOST_BYTES = 64 * 1024
@@ -27,7 +28,7 @@ export function addWebhooks(router: Router, reports: Reports, issuer: string): v
   async function receive(ctx: Context): Promise<void> {
     const name = String(ctx.params?.name)
     const method = ctx.method === 'POST' ? 'POST' : 'GET'
-    const body = method === 'POST' ? await readBytes(ctx) : Buffer.alloc(0)
+    const body = method === 'POST' ? await readBytes(ctx.req, MOST_BYTES) : Buffer.alloc(0)
     if (!body) return answer(ctx, 413, 'too_large')
     const callback: Callback = {
       method,
@@ -56,18 +57,6 @@ export function addWebhooks(router: Router, reports: Reports, issuer: string): v
     router.get(path, receive)
     router.post(path, receive)
   }
-}
-
-/** @returns undefined when there is more than we would read */
-async function readBytes({ req }: Context): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of req) {
-    size += chunk.length
-    if (size > MOST_BYTES) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
 }
 
 /** Lets so many a second through on average, and a burst at once. */

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import { Refusal } from '../../errors.ts'
 import { FORBIDDEN_KEYS } from '../../json-keys.ts'
+import { readBytes } from '../bytes.ts'
 import { isPlain } from '../plain.ts'
 
 const MOST_BYTES = 64 * 1024
@@ -10,7 +11,7 @@ const MOST_BYTES = 64 * 1024
  * @throws Refusal when it is too long, in another format, or no JSON
  */
 export async function readJson(ctx: Context): Promise<unknown> {
-  const bytes = await readBytes(ctx, MOST_BYTES)
+  const bytes = await bytesOf(ctx, MOST_BYTES)
   if (bytes.length === 0) return undefined
   if (!ctx.is('application/json')) {
     throw new Refusal('content_type', 415, 'Send JSON, with Content-Type: application/json.')
@@ -46,13 +47,8 @@ function namesIn(json: string): number {
 }
 
 /** A body as it comes. @throws Refusal when it has more than so many bytes */
-export async function readBytes({ req }: Context, most: number): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of req) {
-    size += chunk.length
-    if (size > most) throw new Refusal('body_too_long', 413, `A body has at most ${most} bytes.`)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
+export async function bytesOf({ req }: Context, most: number): Promise<Buffer> {
+  const bytes = await readBytes(req, most)
+  if (bytes) return bytes
+  throw new Refusal('body_too_long', 413, `A body has at most ${most} bytes.`)
 }

@@ -5,7 +5,7 @@ import type { Idempotency } from '../../admin/idempotency.ts'
 import { type Actor, actorName, assertMay } from '../../admin/permissions.ts'
 import { Refusal } from '../../errors.ts'
 import { assertPlain } from '../plain.ts'
-import { readBytes, readJson } from './body.ts'
+import { bytesOf, readJson } from './body.ts'
 import type { RawRequest, Reply, Route } from './route.ts'
 import { send } from './streams.ts'
 
@@ -80,7 +80,7 @@ export function addOperations(router: Router, deps: Dependencies): void {
 }
 
 function bodyOf(ctx: Context, { bytes }: Route): Promise<unknown> {
-  return bytes === undefined ? readJson(ctx) : readBytes(ctx, bytes)
+  return bytes === undefined ? readJson(ctx) : bytesOf(ctx, bytes)
 }
 
 function answer(ctx: Context, { status, body, stream, version, location }: Reply): void {
