@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Role } from '../../src/accounts/account.ts'
 import { signIn } from '../support/account.ts'
 import { addDesk, apiWith, openApi, tokensOf } from '../support/api.ts'
@@ -165,6 +165,48 @@ test('every operation lets in whom its document says, and nobody else (ADM-01)',
   expect(callers.size).toBeGreaterThan(20)
   // Each was refused something and the right ones let in to something, or this said nothing.
   expect(contract.operations.map(inRole('helpdesk'))).toContain('in')
+})
+
+// Written out, since the roles above are those that the product says of itself.
+describe('by the document', () => {
+  const idsWhere = (which: (operation: Operation) => boolean) =>
+    contract.operations.filter(which).map(({ id }) => id)
+  const isChange = ({ method }: Operation) => method !== 'GET'
+  const isFor = (role: Role) => (operation: Operation) => operation.roles.includes(role)
+
+  test('an auditor changes nothing, and the help desk only helps people in again', () => {
+    expect(idsWhere((each) => isChange(each) && isFor('auditor')(each))).toEqual([])
+    expect(idsWhere((each) => isChange(each) && isFor('helpdesk')(each))).toEqual([
+      'unlockAccount',
+      'inviteAccount',
+      'resetFactors',
+      'endSessions',
+      'endSession',
+      'forgetTrustedBrowsers',
+      'forgetTrustedBrowser',
+      'issueBypassCode',
+      'endBypassCode',
+      'resendCode',
+    ])
+    expect(idsWhere((each) => !isFor('admin')(each))).toEqual([])
+    expect(idsWhere((each) => isChange(each) !== (each.permission === 'write'))).toEqual([])
+  })
+
+  test('only an admin takes people out or in, and settings aren’t the help desk’s', () => {
+    expect(idsWhere((each) => !isChange(each) && !isFor('auditor')(each))).toEqual([
+      'listImports',
+      'getImport',
+      'listImportFailures',
+      'exportAccounts',
+      'exportAccount',
+    ])
+    expect(idsWhere((each) => isFor('auditor')(each) && !isFor('helpdesk')(each))).toEqual([
+      'listSigningKeys',
+      'listWebhooks',
+      'getWebhook',
+      'listDeliveries',
+    ])
+  })
 })
 
 test('what isn’t fresh enough is told by RFC 9470', async () => {

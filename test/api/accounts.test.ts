@@ -16,6 +16,7 @@ describe('accounts by the API', () => {
     const made = await api.post('/accounts', {
       username: 'Anna',
       name: 'Anna Berg',
+      email: 'berg@post.example',
       phone: PHONES[0],
     })
     expect(made).toMatchObject({
@@ -26,10 +27,14 @@ describe('accounts by the API', () => {
     const { id } = made.json.account
     expect(made.headers.get('location')).toBe(`/api/admin/v1/accounts/${id}`)
 
-    for (const q of ['ann', 'BERG', PHONES[0]]) {
-      const found = await api.get(`/accounts?q=${encodeURIComponent(q)}`)
-      expect(found.json.items, q).toMatchObject([{ id }])
-    }
+    await house.addAccount('hannah', PHONES[3])
+    const found = async (query: Record<string, string>) =>
+      (await api.get(`/accounts?${new URLSearchParams(query)}`)).json.items
+    for (const q of ['ann', 'BERG', 'anna ber', 'berg@post.example', 'berg@post', PHONES[0]])
+      expect(await found({ q }), q).toMatchObject([{ id }])
+    // A number is found by who has the whole of it, or the numbers of all could be guessed at.
+    for (const q of [PHONES[0].slice(0, -1), PHONES[0].slice(-4), '4670', 'nna', '%', 'a_n'])
+      expect(await found({ q }), q).toEqual([])
 
     const shown = await api.get(`/accounts/${id}`)
     const tag = shown.headers.get('etag') ?? ''
@@ -40,6 +45,22 @@ describe('accounts by the API', () => {
 
     expect((await api.delete(`/accounts/${id}?reason=left%20the%20company`)).status).toBe(204)
     expect((await api.get(`/accounts/${id}`)).status).toBe(404)
+  })
+
+  test('are found by whether they are disabled, and by their role', async () => {
+    const [ola, pia] = [await house.addAccount('ola', null), await house.addAccount('pia', null)]
+    await house.rooms.accounts.disable(ola.id)
+    await house.rooms.accounts.setRole(pia.id, 'auditor', { keepAdmin: false })
+    const found = async (query: string): Promise<string[]> =>
+      (await api.get(`/accounts?${query}`)).json.items.map(
+        ({ username }: { username: string }) => username,
+      )
+    expect(await found('disabled=true')).toEqual(['ola'])
+    expect(await found('disabled=false')).toContain('pia')
+    expect(await found('disabled=false')).not.toContain('ola')
+    expect(await found('disabled=false&q=ola')).toEqual([])
+    for (const role of ['auditor', 'any']) expect(await found(`role=${role}`)).toEqual(['pia'])
+    expect(await found('role=admin')).toEqual([])
   })
 
   test('a number that an admin gave is verified by a code that went to it', async () => {

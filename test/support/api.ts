@@ -91,6 +91,24 @@ export function apiWith(house: House, token: string) {
   }
 }
 
+/** Does something to an account. @returns what it was answered, and what the trail has of it: what, who and why */
+export async function traceOf(house: House, accountId: string, act: () => Promise<ApiAnswer>) {
+  const { last } = await house.db
+    .selectFrom('audit_event')
+    .select(({ fn }) => fn.max('id').as('last'))
+    .executeTakeFirstOrThrow()
+  const { status, json } = await act()
+  const events = await house.db
+    .selectFrom('audit_event')
+    .select(['type', 'actor', 'detail'])
+    .where('account_id', '=', accountId)
+    .where('id', '>', last)
+    .orderBy('id')
+    .execute()
+  const told = events.map(({ type, actor, detail }) => [type, actor, detail.reason ?? null])
+  return { status, json, events: told }
+}
+
 function isJson(headers: Headers): boolean {
   return /^application\/(problem\+)?json(;|$)/.test(headers.get('content-type') ?? '')
 }
