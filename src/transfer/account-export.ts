@@ -81,7 +81,10 @@ export function createAccountExport({ db, phones, audit }: Dependencies) {
   return async function exportAccounts({
     withPasswordHashes = false,
   } = {}): Promise<AsyncGenerator<ExportedAccount>> {
-    await audit.record({ type: 'account.exported', detail: { all: true } })
+    await audit.record({
+      type: 'account.exported',
+      detail: { all: true, hashes: withPasswordHashes },
+    })
     return read(withPasswordHashes)
   }
 }

@@ -146,6 +146,6 @@ test('whatever is exported is in the audit trail', async () => {
   await place.cli(['export', 'accounts', '--with-password-hashes'])
   expect((await exported()).slice(before)).toEqual([
     { actor: 'command-line', account_id: id, detail: {} },
-    { actor: 'command-line', account_id: null, detail: { all: true } },
+    { actor: 'command-line', account_id: null, detail: { all: true, hashes: true } },
   ])
 })

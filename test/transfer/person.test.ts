@@ -115,7 +115,7 @@ describe('all about one person', () => {
       .execute()
     expect(rows).toEqual([
       { account_id: id, detail: {} },
-      { account_id: null, detail: { all: true } },
+      { account_id: null, detail: { all: true, hashes: false } },
     ])
   })
 
