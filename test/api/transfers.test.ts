@@ -131,6 +131,6 @@ test('exports by the API leave a trace: of whom, or that it was all, and by whom
   expect(names).toEqual(expect.arrayContaining(['ada', 'paul']))
   expect(await events('account.exported')).toMatchObject([
     { account_id: id },
-    { actor: 'client:program-write', account_id: null, detail: { all: true } },
+    { actor: 'client:program-write', account_id: null, detail: { all: true, hashes: false } },
   ])
 })
