@@ -78,7 +78,10 @@ export function createPhoneImport({ clock, vault, fingerprint, sharing }: Depend
       )
     },
 
-    /** @param importId kept with each event */
+    /**
+     * Nobody is asked for a code whose account isn't in `second_factor`: its row is written with the numbers.
+     * @param importId kept with each event
+     */
     async insert(on: Db, imported: readonly ImportedPhones[], importId: string): Promise<void> {
       const rows = imported.flatMap(({ accountId, phones }) =>
         phones.map((phone, place) => {
@@ -117,6 +120,8 @@ export function createPhoneImport({ clock, vault, fingerprint, sharing }: Depend
             ${each('place')}::int[], ${each('verified')}::bool[])
             as g(id, account_id, number, whole, prefix, country, place, verified)
           returning id, account_id, number_fingerprint, verified_at
+        ), held as (
+          insert into second_factor (account_id) select distinct account_id from made on conflict do nothing
         )
         ${added}`.execute(on)
     },
