@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, createHmac } from 'node:crypto'
 import { verify } from '@node-rs/bcrypt'
 import type { Check, HashFault, Scheme } from './scheme.ts'
 
@@ -24,6 +24,26 @@ export const bcryptSha256: Scheme = {
     readBcrypt(stored.replace(/^bcrypt_sha256\$/, ''), (password) =>
       createHash('sha256').update(password).digest('hex'),
     ),
+}
+
+/**
+ * passlib's bcrypt of the base64 of a keyed SHA-256, the salt being the key
+ * (`$bcrypt-sha256$v=2,t=2b,r=12$SALT$HASH`), and of a plain SHA-256 before 1.7.3 (`$bcrypt-sha256$2b,12$SALT$HASH`).
+ */
+export const passlibBcryptSha256: Scheme = {
+  name: 'bcrypt-sha256',
+  begins: /^\$bcrypt-sha256\$/,
+
+  read(stored) {
+    const [, keyed, kind, cost = '', salt = '', hash = ''] =
+      /^\$bcrypt-sha256\$(v=2,t=)?(2[aby]),(?:r=)?(\d{1,2})\$([^$]{22})\$([^$]{31})$/.exec(
+        stored,
+      ) ?? []
+    const digest = () => (keyed ? createHmac('sha256', salt) : createHash('sha256'))
+    return readBcrypt(`$${kind}$${cost.padStart(2, '0')}$${salt}${hash}`, (password) =>
+      digest().update(password).digest('base64'),
+    )
+  },
 }
 
 function readBcrypt(stored: string, prepared: (password: string) => string): Check | HashFault {

@@ -1,5 +1,5 @@
 import { argon2 } from './argon2.ts'
-import { bcrypt, bcryptSha256 } from './bcrypt.ts'
+import { bcrypt, bcryptSha256, passlibBcryptSha256 } from './bcrypt.ts'
 import { firebaseScrypt } from './firebase-scrypt.ts'
 import { djangoPbkdf2, pbkdf2 } from './pbkdf2.ts'
 import type { Check, FindSignerKey, Scheme } from './scheme.ts'
@@ -10,6 +10,7 @@ const SCHEMES: readonly Scheme[] = [
   argon2,
   bcrypt,
   bcryptSha256,
+  passlibBcryptSha256,
   scrypt,
   djangoScrypt,
   pbkdf2,
