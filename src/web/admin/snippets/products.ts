@@ -31,13 +31,14 @@ oauth2-proxy \\
     library: 'Keycloak, as an identity provider of it',
     place: 'kcadm.sh',
     comesBackTo: '/broker/sallyport/endpoint',
+    note: 'trustEmail stays false: Keycloak would call every address verified, also those that aren’t here.',
     text: ({
       issuer,
       id,
       secret,
       scopes,
     }) => `kcadm.sh create identity-provider/instances -r YOUR_REALM \\
-  -s alias=sallyport -s displayName=Sallyport -s providerId=oidc -s enabled=true \\
+  -s alias=sallyport -s displayName=Sallyport -s providerId=oidc -s enabled=true -s trustEmail=false \\
   -s 'config.issuer=${issuer}' \\
   -s 'config.authorizationUrl=${issuer}${ENDPOINTS.authorization}' \\
   -s 'config.tokenUrl=${issuer}${ENDPOINTS.token}' \\
@@ -49,7 +50,8 @@ oauth2-proxy \\
   -s 'config.clientSecret=${secret}' \\
   -s config.clientAuthMethod=client_secret_basic \\
   -s config.pkceEnabled=true -s config.pkceMethod=S256 \\
-  -s 'config.defaultScope=${scopes.join(' ')}'
+  -s 'config.defaultScope=${scopes.join(' ')}' \\
+  -s config.loginHint=true -s config.passMaxAge=true -s config.uiLocales=true
 `,
   },
   {
