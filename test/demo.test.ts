@@ -87,9 +87,9 @@ async function readTour(child: Awaited<ReturnType<typeof startDemo>>): Promise<s
   let output = ''
   for await (const line of createInterface({ input: child.stdout })) {
     output += `${line}\n`
-    if (line.includes('Ctrl+C stops it')) break
+    if (line.includes('Ctrl+C stops it')) return output
   }
-  return output
+  throw new Error(`The demo ended before its tour did: ${output}${await text(child.stderr)}`)
 }
 
 /** Of the last day's figures, what is looked at here. */

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 
@@ -91,18 +90,4 @@ export type Place = ReturnType<typeof createPlace>
 
 export function randomKey(): string {
   return randomBytes(32).toString('base64')
-}
-
-/** A port nothing listens on just now. */
-export function freePort(): Promise<number> {
-  return new Promise((found, fail) => {
-    const probe = createServer()
-    probe.once('error', fail)
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() =>
-        typeof address === 'object' && address ? found(address.port) : fail(new Error('no port')),
-      )
-    })
-  })
 }

@@ -5,7 +5,8 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { judgeClock } from '../../src/cli/database-checks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { createPlace, type Environment, freePort, type Place, randomKey } from './command-line.ts'
+import { freePort } from '../support/ports.ts'
+import { createPlace, type Environment, type Place, randomKey } from './command-line.ts'
 
 let database: TestDatabase
 let place: Place

@@ -2,7 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createPlace, freePort, type Place } from './command-line.ts'
+import { freePort } from '../support/ports.ts'
+import { createPlace, type Place } from './command-line.ts'
 
 let place: Place
 let port: number

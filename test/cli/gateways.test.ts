@@ -19,7 +19,8 @@ import { SMSTOOLS_ID, SMSTOOLS_SECRET, smstoolsContract } from '../support/fake-
 import { listen } from '../support/fake-textbee.ts'
 import { TEXTBEE_DEVICE, TEXTBEE_KEY, textbeeContract } from '../support/fake-textbee-contract.ts'
 import { unindexedReads } from '../support/plans.ts'
-import { createPlace, type Environment, freePort, type Place } from './command-line.ts'
+import { freePort } from '../support/ports.ts'
+import { createPlace, type Environment, type Place } from './command-line.ts'
 
 const NUMBER = '+45 20 12 34 56'
 const CALLBACK = 'https://login.example.com/webhooks/gateways'
