@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createScriptedBrowser } from '../examples/scripted-browser.ts'
+import { COMPILED } from './support/children.ts'
 import { freePort } from './support/ports.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -17,7 +18,13 @@ afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 async function startDemo(args: string[], env: Record<string, string> = {}) {
   return spawn(process.execPath, ['examples/demo/main.ts', ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH, PORT: String(await freePort()), DATA_DIR: dataDir, ...env },
+    env: {
+      PATH: process.env.PATH,
+      NODE_COMPILE_CACHE: COMPILED,
+      PORT: String(await freePort()),
+      DATA_DIR: dataDir,
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

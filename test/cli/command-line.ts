@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { COMPILED } from '../support/children.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -43,8 +44,7 @@ export function createPlace(databaseUrl?: string) {
   function start(program: 'main.ts' | 'cli/main.ts', args: readonly string[], more: Environment) {
     return spawn(process.execPath, [join(ROOT, 'src', program), ...args], {
       cwd: directory,
-      // Compiled once for all of them: starting is most of what these tests wait for.
-      env: { NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compile'), ...env, ...more },
+      env: { NODE_COMPILE_CACHE: COMPILED, ...env, ...more },
     })
   }
 

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '../..')
+/** Compiled once for all processes that tests start: starting is most of what they wait for. */
+export const COMPILED = join(ROOT, 'node_modules/.cache/compile')
 
 export interface Child {
   process: ChildProcess
@@ -25,7 +27,7 @@ export function startChild(
 ): Child {
   const child = spawn(process.execPath, [join(ROOT, file), ...args], {
     cwd: ROOT,
-    env: { PATH: process.env.PATH ?? '', ...env },
+    env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE: COMPILED, ...env },
     stdio: 'pipe',
   })
   const written = { out: '', err: '' }
