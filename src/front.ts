@@ -23,6 +23,7 @@ import type { LanguageChoice } from './web/language.ts'
 import { addOutbox } from './web/outbox.ts'
 import type { PageForms } from './web/page-forms.ts'
 import type { Pages } from './web/pages.ts'
+import { addPostedRequests } from './web/posted-requests.ts'
 import { createProviderPages } from './web/provider-pages.ts'
 import { createRoutes } from './web/routes.ts'
 import type { TrustedBrowserCookie } from './web/trusted-browser.ts'
@@ -97,6 +98,7 @@ export function createFront(deps: Dependencies): RequestListener {
     },
   })
   for (const add of [...hosted.sections, ...deps.administration.sections(provider)]) add(routes)
+  addPostedRequests(routes)
   addWebhooks(routes, delivery.reports, issuer)
   if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 

@@ -19,13 +19,18 @@ const read = koaBody({
   },
 })
 
-/** Reads the body of a form; anything but a plain form of moderate size is refused before it is parsed. */
-export const readForm: Middleware = async (ctx, next) => {
-  if (ctx.method !== 'POST') return next()
+/** @throws Refusal of a body that is no plain form */
+export function assertForm(ctx: Context): void {
   if (!ctx.is('application/x-www-form-urlencoded'))
     throw new PageRefusal('content_type', 415, 'refusal.onlyForms')
   if (ctx.get('Content-Encoding'))
     throw new PageRefusal('content_encoding', 415, 'refusal.compressed')
+}
+
+/** Reads the body of a form; anything but a plain form of moderate size is refused before it is parsed. */
+export const readForm: Middleware = async (ctx, next) => {
+  if (ctx.method !== 'POST') return next()
+  assertForm(ctx)
   return read(ctx, next)
 }
 
