@@ -8,6 +8,7 @@ import {
   SECOND_FACTOR_DUE,
   secondFactorAsked,
 } from './assurance.ts'
+import { isSomeoneElse } from './whose.ts'
 
 const { Check, base } = interactionPolicy
 
@@ -62,17 +63,30 @@ export function createPolicy(deps: Dependencies): interactionPolicy.DefaultPolic
     0,
   )
   login?.checks.add(
-    new Check('acr_out_of_reach', 'the requested acr can’t be reached', ({ oidc }) => {
+    new Check('acr_out_of_reach', 'the requested acr cannot be reached', ({ oidc }) => {
       if (isOutOfReach(oidc.params ?? {}, oidc.result?.login && (oidc.acr ?? ''))) {
-        throw new errors.UnmetAuthenticationRequirements('the requested acr can’t be reached')
+        throw new errors.UnmetAuthenticationRequirements('the requested acr cannot be reached')
       }
       return Check.NO_NEED_TO_PROMPT
     }),
     0,
   )
   login?.checks.add(
-    new Check('account_gone', 'the account can’t sign in any more', 'login_required', ({ oidc }) =>
-      due(oidc.session?.accountId !== undefined && !oidc.account),
+    // Asked once more, they would go round in circles, and be texted each time.
+    new Check('someone_else', 'someone else signed in', async (ctx) => {
+      if (ctx.oidc.result?.login && (await isSomeoneElse(ctx))) {
+        throw new errors.LoginRequired('someone else signed in than was asked for')
+      }
+      return Check.NO_NEED_TO_PROMPT
+    }),
+    0,
+  )
+  login?.checks.add(
+    new Check(
+      'account_gone',
+      'the account may not sign in any more',
+      'login_required',
+      ({ oidc }) => due(oidc.session?.accountId !== undefined && !oidc.account),
     ),
   )
   login?.checks.add(

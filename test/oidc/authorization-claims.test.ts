@@ -190,6 +190,7 @@ describe('the claims parameter', () => {
     let at = await flow.code(house.lastCode(PHONES[0]))
     for (let hops = 0; at.location?.startsWith(house.issuer) && hops < 5; hops++)
       at = await flow.request(at.location)
+    expect(queryOf(at)).toMatchObject({ error: 'login_required', state: 'a state' })
     expect(queryOf(at).code).toBeUndefined()
   })
 })
