@@ -12,6 +12,7 @@ export interface ClientOptions {
   grant?: Array<(typeof GRANTS)[number]>
   scope?: Array<(typeof SCOPES)[number]> | false
   introspects?: string[] | false
+  pkce?: 'required' | 'optional'
 }
 
 /** Options for all that may be said of a client, and changed later. */
@@ -34,6 +35,12 @@ export function addClientOptions(command: Command): Command {
       listOf(SCOPES),
     )
     .option('--introspects <client-id...>', 'an API: apps whose access tokens it may ask about')
+    .addOption(
+      new Option('--pkce <when>', 'optional only for an app that can’t; else required').choices([
+        'required',
+        'optional',
+      ]),
+    )
 }
 
 /** Options that take away what was said before. */
@@ -59,6 +66,7 @@ export function changesOf(options: ClientOptions): ClientChanges {
     grants: options.grant,
     scope: scope === false ? null : scope,
     introspects: introspects === false ? [] : introspects,
+    pkce: options.pkce,
   }
 }
 

@@ -14,6 +14,7 @@ export function clientAsJson(client: ClientSummary) {
     second_factor: client.secondFactor,
     scope: client.scope?.join(' ') ?? null,
     introspects: client.introspects,
+    pkce: client.pkce,
     version: client.version,
     created_at: client.createdAt,
     updated_at: client.updatedAt,
@@ -61,6 +62,7 @@ function described(client: ClientSummary): string {
     ['first party', yesOrNo(client.firstParty)],
     ['second factor', client.secondFactor ?? 'as SECOND_FACTOR says'],
     ['introspects', client.introspects.join(' ') || '-'],
+    ['PKCE', client.pkce],
     ['changed', client.updatedAt.toISOString()],
     ['old secret until', client.previousSecretUntil?.toISOString() ?? '-'],
   ])

@@ -4,7 +4,7 @@ import type { Clock } from '../db/clock.ts'
 import type { ClientTable } from '../db/tables/oidc.ts'
 import { isBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES, SCOPES } from './claims.ts'
-import { GRANTS, type Registration } from './new-client.ts'
+import { GRANTS, newClient, type Registration } from './new-client.ts'
 import { isNative } from './redirect-uris.ts'
 
 /** What the provider needs of a client, beside whatever else a statement selects. */
@@ -68,6 +68,7 @@ const storedMetadata = z.object({
   application_type: z.enum(['web', 'native']),
   scope: z.string().optional(),
   introspects: z.array(z.string()).default([]),
+  pkce: newClient.shape.pkce,
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -84,6 +85,7 @@ export function metadataText(client: Registration): string {
     application_type: native ? 'native' : 'web',
     ...(client.scope && { scope: client.scope.join(' ') }),
     introspects: client.introspects,
+    pkce: client.pkce,
   }
   return JSON.stringify(metadata)
 }
@@ -92,10 +94,11 @@ export function metadataText(client: Registration): string {
 export function metadataOf({ client_metadata }: ClientRow) {
   const {
     introspects,
+    pkce,
     scope = PERSON_SCOPES.join(' '),
     ...own
   } = storedMetadata.parse(client_metadata)
-  return { introspects, metadata: { ...own, scope } }
+  return { introspects, pkce, metadata: { ...own, scope } }
 }
 
 export function summaryOf(row: Summarized): ClientSummary {
@@ -111,6 +114,7 @@ export function summaryOf(row: Summarized): ClientSummary {
     secondFactor: row.second_factor,
     scope: metadata.scope === undefined ? null : scopes.parse(metadata.scope.split(' ')),
     introspects: metadata.introspects,
+    pkce: metadata.pkce,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -141,6 +141,9 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
     /** The apps whose access tokens a client may introspect, beside its own. */
     introspectedBy: (row: ClientRow): readonly string[] => metadataOf(row).introspects,
 
+    /** Whether a client's requests must have a code challenge. */
+    needsPkce: (row: ClientRow): boolean => metadataOf(row).pkce === 'required',
+
     /**
      * Registered clients by id, without those that are part of Sallyport.
      * @param after the id that the page before ended with

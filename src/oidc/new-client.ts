@@ -5,6 +5,9 @@ import { assertRedirect } from './redirect-uris.ts'
 
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
 
+/** Whether requests without a code challenge are refused (RFC 9700 section 2.1.1). */
+const PKCE = ['required', 'optional'] as const
+
 const uris = z.array(z.string().max(2000)).max(100)
 
 /** What may be changed of a client later. */
@@ -36,6 +39,11 @@ const members = {
     .array(z.string().min(1).max(64))
     .max(100)
     .describe('Of an API: the clients whose access tokens it may introspect.'),
+  pkce: z
+    .enum(PKCE)
+    .describe(
+      'Whether its requests must have a code challenge; `optional` is for confidential clients that can’t send one, and where one is sent it holds all the same.',
+    ),
 }
 
 /** A relying party as an admin registers it. */
@@ -56,6 +64,7 @@ export const newClient = z.strictObject({
   grants: members.grants.default(['authorization_code']),
   scope: members.scope.default(null),
   introspects: members.introspects.default([]),
+  pkce: members.pkce.default('required'),
 })
 export type NewClient = z.input<typeof newClient>
 
@@ -95,6 +104,10 @@ export function assertSensible(client: Registration, production: boolean): void 
     )
   if (client.public && client.introspects.length > 0)
     throw refuse('A public client has no credentials to introspect tokens with.')
+  if (client.public && client.pkce === 'optional')
+    throw refuse(
+      'A public client has nothing but PKCE to protect its codes, so it can’t do without.',
+    )
   for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
     assertRedirect(uri, client.public, production)
 }

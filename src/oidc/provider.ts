@@ -7,6 +7,7 @@ import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
 import type { Floor } from './assurance.ts'
 import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
+import type { ClientRow } from './client-rows.ts'
 import type { Clients } from './clients.ts'
 import { type PlaceOf, recordEvents } from './events.ts'
 import { loadGrant } from './grant.ts'
@@ -72,6 +73,8 @@ export function createProvider(deps: Dependencies): Provider {
   const rowOf = (clientId: string) => units.current().clients.get(clientId)
   const isFirstParty = (clientId: string) => rowOf(clientId)?.client_first_party ?? false
 
+  const needsPkce = (row: ClientRow | undefined) => row === undefined || clients.needsPkce(row)
+
   async function liveAccount(id: string): Promise<Account | undefined> {
     const account = units.current().accounts.get(id) ?? (await guarded(() => accounts.findById(id)))
     return account?.disabled ? undefined : account
@@ -89,7 +92,7 @@ export function createProvider(deps: Dependencies): Provider {
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'none'],
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256'] },
-    pkce: { required: () => true },
+    pkce: { required: (_ctx, { clientId }) => needsPkce(rowOf(clientId)) },
     rotateRefreshToken: true,
     // A client registered for refresh tokens gets them; whether they outlive the session is up to offline_access.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),

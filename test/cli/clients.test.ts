@@ -47,6 +47,7 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       second_factor: 'optional',
       scope: 'openid profile email',
       introspects: [],
+      pkce: 'required',
       version: 1,
       created_at: expect.any(String),
       updated_at: expect.any(String),
