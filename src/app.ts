@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
@@ -12,6 +13,7 @@ import { createKeyWatch } from './key-watch.ts'
 import { createLanguages, type Languages, loadCatalogues } from './languages/languages.ts'
 import { createWorker } from './messaging/worker.ts'
 import { createClientThrottle } from './oidc/client-throttle.ts'
+import { createLogoutSender } from './oidc/logout-sender.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
 import { createRooms } from './rooms.ts'
@@ -34,6 +36,11 @@ export interface App {
   /** Finishes what is being sent, then lets go of the database. */
   close(): Promise<void>
 }
+
+/** So often is looked for apps that are to be told of sign-outs. */
+const LOGOUTS_EVERY_MS = 2000
+/** A sign-out waits so long at most for apps to hear of it; those that don't are told behind it (OIDC-32). */
+const LOGOUT_WAIT_MS = 2000
 
 /** So often is looked whether it is this instance's turn to count. */
 const FIGURES_EVERY_MS = 15_000
@@ -108,6 +115,17 @@ async function assemble(
     forms,
     wakeImports: importWorker.wake,
   })
+  const logouts = createWorker(
+    createLogoutSender({
+      db,
+      clock,
+      post: rooms.outbound.post,
+      write: (logout) => front.writeLogout(logout),
+      log,
+    }),
+    LOGOUTS_EVERY_MS,
+    (error) => log.warn({ error }, 'telling apps of sign-outs was put off'),
+  )
   const lasting = {
     ...parts,
     rooms,
@@ -122,15 +140,19 @@ async function assemble(
     browsers,
     trustedCookie: createTrustedBrowserCookie({ secure, days: config.trustedDeviceDays }),
     clientThrottle: createClientThrottle({ ...rooms, units }),
+    tellApps: async () => {
+      logouts.wake()
+      await Promise.race([logouts.idle(), pause(LOGOUT_WAIT_MS, undefined, { ref: false })])
+    },
   }
   const keys = await rooms.signingKeys.load()
-  let handle = createFront({ ...lasting, signingKeys: keys })
+  let front = createFront({ ...lasting, signingKeys: keys })
   const keyWatch = createKeyWatch({
     signingKeys: rooms.signingKeys,
     keys,
     // Requests that are being served end at the front they came to.
     take: (signingKeys) => {
-      handle = createFront({ ...lasting, signingKeys })
+      front = createFront({ ...lasting, signingKeys })
     },
     log,
     everyMs: keyPollMs,
@@ -140,19 +162,19 @@ async function assemble(
   const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
     log.warn({ error }, 'figures were put off'),
   )
-  const workers = [figures, keyWatch, importWorker]
+  const workers = [figures, keyWatch, importWorker, logouts]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()
   for (const worker of workers) worker.start()
   const bootstrapToken = await administration.bootstrap.begin()
   return {
-    handle: (request, response) => handle(request, response),
+    handle: (request, response) => front.handle(request, response),
     bootstrapUrl: bootstrapToken && `${issuer}${CONSOLE_URL}/bootstrap/${bootstrapToken}`,
     async close() {
       housekeeping.stop()
       for (const worker of workers) worker.stop()
-      await Promise.all([forgotten.idle(), codes.challenges.idle()])
+      await Promise.all([forgotten.idle(), codes.challenges.idle(), logouts.idle()])
       await delivery.close()
       await Promise.all(workers.map((worker) => worker.idle()))
       await database.close()

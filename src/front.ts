@@ -10,6 +10,7 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
+import { createLogoutTokens } from './oidc/logout-tokens.ts'
 import { createProvider, logRefusals } from './oidc/provider.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
@@ -45,13 +46,21 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | '
   trustedCookie: TrustedBrowserCookie
   clientThrottle: ClientThrottle
   signingKeys: JWK[]
+  /** Has apps told that a session has ended, and waits for that, but not for long. */
+  tellApps: () => Promise<void>
+}
+
+export interface Front {
+  handle: RequestListener
+  /** a logout token by the keys of this front */
+  writeLogout: ReturnType<typeof createLogoutTokens>
 }
 
 /**
  * What a visitor meets: the provider, and the pages around it. A provider's keys are fixed when it is made, so
  * there is a new front whenever they change; nothing that must last stands in here.
  */
-export function createFront(deps: Dependencies): RequestListener {
+export function createFront(deps: Dependencies): Front {
   const { config, secrets, log, db, rooms, delivery, units, pages, languageChoice, trustedCookie } =
     deps
   const { fingerprint, accounts, phones, clients, trustedDevices } = rooms
@@ -107,8 +116,12 @@ export function createFront(deps: Dependencies): RequestListener {
   provider.use(securityHeaders(issuer.startsWith('https:')))
   provider.use(guardProviderForms(issuer))
   provider.use(languageChoice.note)
+  provider.use(async (ctx, next) => {
+    await next()
+    if (ctx.state.appsToTell) await deps.tellApps()
+  })
   provider.use((_ctx, next) => units.run(next))
   provider.use(deps.clientThrottle(provider))
   provider.use(routes.routes())
-  return provider.callback()
+  return { handle: provider.callback(), writeLogout: createLogoutTokens(provider, units) }
 }

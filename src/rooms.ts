@@ -149,7 +149,13 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     statistics: createStatistics({ db, clock, prices: config.prices }),
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
-    clients: createClients({ db, clock, vault, production: config.production }),
+    clients: createClients({
+      db,
+      clock,
+      vault,
+      production: config.production,
+      checkTarget: outbound.check,
+    }),
     signingKeys: createSigningKeys({ db, vault, clock }),
     imports: createImports({
       db,

@@ -57,6 +57,8 @@ export const EVENT_TYPES = [
   'import.cancelled',
   'import.finished',
   'import.started',
+  'logout.failed',
+  'logout.sent',
   'message.delivered',
   'message.failed',
   'message.sent',

@@ -13,6 +13,8 @@ export interface ClientOptions {
   scope?: Array<(typeof SCOPES)[number]> | false
   introspects?: string[] | false
   pkce?: 'required' | 'optional'
+  backchannelLogoutUri?: string | false
+  backchannelLogoutSessionRequired?: boolean
 }
 
 /** Options for all that may be said of a client, and changed later. */
@@ -35,6 +37,8 @@ export function addClientOptions(command: Command): Command {
       listOf(SCOPES),
     )
     .option('--introspects <client-id...>', 'an API: apps whose access tokens it may ask about')
+    .option('--backchannel-logout-uri <uri>', 'where it is told that a session has ended')
+    .option('--backchannel-logout-session-required', 'its tokens name the session, by sid')
     .addOption(
       new Option('--pkce <when>', 'optional only for an app that can’t; else required').choices([
         'required',
@@ -52,6 +56,8 @@ export function addTakingAway(command: Command): Command {
     .option('--no-second-factor', 'as SECOND_FACTOR says')
     .option('--no-scope', 'all scopes but those of admin')
     .option('--no-introspects', 'it asks about its own tokens alone')
+    .option('--no-backchannel-logout-uri', 'it is told of no sign-out')
+    .option('--no-backchannel-logout-session-required', 'its tokens name no session')
 }
 
 /** What the options say, member by member; undefined where they say nothing. */
@@ -67,6 +73,18 @@ export function changesOf(options: ClientOptions): ClientChanges {
     scope: scope === false ? null : scope,
     introspects: introspects === false ? [] : introspects,
     pkce: options.pkce,
+    ...logoutChangesOf(options),
+  }
+}
+
+/** Who is told of no sign-out needs no sid either. */
+function logoutChangesOf({
+  backchannelLogoutUri: uri,
+  backchannelLogoutSessionRequired: required,
+}: ClientOptions): ClientChanges {
+  return {
+    backchannelLogoutUri: uri === false ? null : uri,
+    backchannelLogoutSessionRequired: uri === false ? false : required,
   }
 }
 

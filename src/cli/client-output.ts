@@ -15,6 +15,8 @@ export function clientAsJson(client: ClientSummary) {
     scope: client.scope?.join(' ') ?? null,
     introspects: client.introspects,
     pkce: client.pkce,
+    backchannel_logout_uri: client.backchannelLogoutUri,
+    backchannel_logout_session_required: client.backchannelLogoutSessionRequired,
     version: client.version,
     created_at: client.createdAt,
     updated_at: client.updatedAt,
@@ -63,6 +65,8 @@ function described(client: ClientSummary): string {
     ['second factor', client.secondFactor ?? 'as SECOND_FACTOR says'],
     ['introspects', client.introspects.join(' ') || '-'],
     ['PKCE', client.pkce],
+    ['told of sign-outs', client.backchannelLogoutUri ?? '-'],
+    ['sid in its tokens', yesOrNo(client.backchannelLogoutSessionRequired)],
     ['changed', client.updatedAt.toISOString()],
     ['old secret until', client.previousSecretUntil?.toISOString() ?? '-'],
   ])

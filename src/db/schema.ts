@@ -13,7 +13,12 @@ import type {
   MessageTable,
   NoticeTable,
 } from './tables/messaging.ts'
-import type { ClientTable, OidcRecordTable, SigningKeyTable } from './tables/oidc.ts'
+import type {
+  ClientTable,
+  LogoutDeliveryTable,
+  OidcRecordTable,
+  SigningKeyTable,
+} from './tables/oidc.ts'
 import type {
   AuthenticatorTable,
   BackupCodeTable,
@@ -94,6 +99,8 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   signing_key: SigningKeyTable
+  /** oidc */
+  logout_delivery: LogoutDeliveryTable
   /** transfer */
   import_job: ImportJobTable
   import_failure: ImportFailureTable

@@ -9,6 +9,7 @@ import { assertNotBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES } from './claims.ts'
 import { type ClientSummary, metadataText, summaryColumns, summaryOf } from './client-rows.ts'
 import { unknownClient } from './client-secrets.ts'
+import { assertLogoutUri, type CheckTarget } from './logout-uris.ts'
 import {
   assertSensible,
   type ClientChanges,
@@ -22,10 +23,11 @@ interface Dependencies {
   clock: Clock
   /** whether plain http redirects are refused except to loopback */
   production: boolean
+  checkTarget: CheckTarget
 }
 
 /** Changing a client's registration. */
-export function createClientChanges({ db, clock, production }: Dependencies) {
+export function createClientChanges({ db, clock, production, checkTarget }: Dependencies) {
   /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
   async function endGiven(on: Db, id: string): Promise<number> {
     const { numAffectedRows } = await sql`
@@ -45,6 +47,7 @@ export function createClientChanges({ db, clock, production }: Dependencies) {
       const parsed = clientChanges.safeParse(changes)
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
       assertNotBuiltIn(id)
+      await assertLogoutUri(parsed.data.backchannelLogoutUri, checkTarget)
       return db.transaction().execute(async (trx) => {
         // Held until the end, so that nothing comes between what is checked and what is stored.
         const row = await trx

@@ -69,6 +69,8 @@ const storedMetadata = z.object({
   scope: z.string().optional(),
   introspects: z.array(z.string()).default([]),
   pkce: newClient.shape.pkce,
+  backchannel_logout_uri: z.string().optional(),
+  backchannel_logout_session_required: z.boolean().optional(),
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -86,6 +88,10 @@ export function metadataText(client: Registration): string {
     ...(client.scope && { scope: client.scope.join(' ') }),
     introspects: client.introspects,
     pkce: client.pkce,
+    ...(client.backchannelLogoutUri !== null && {
+      backchannel_logout_uri: client.backchannelLogoutUri,
+      backchannel_logout_session_required: client.backchannelLogoutSessionRequired,
+    }),
   }
   return JSON.stringify(metadata)
 }
@@ -115,6 +121,8 @@ export function summaryOf(row: Summarized): ClientSummary {
     scope: metadata.scope === undefined ? null : scopes.parse(metadata.scope.split(' ')),
     introspects: metadata.introspects,
     pkce: metadata.pkce,
+    backchannelLogoutUri: metadata.backchannel_logout_uri ?? null,
+    backchannelLogoutSessionRequired: metadata.backchannel_logout_session_required ?? false,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -18,6 +18,7 @@ import {
   summaryOf,
 } from './client-rows.ts'
 import { createClientSecrets } from './client-secrets.ts'
+import { assertLogoutUri, type CheckTarget } from './logout-uris.ts'
 import { assertSensible, type NewClient, newClient } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
 
@@ -40,12 +41,13 @@ interface Dependencies {
   vault: Vault
   /** whether plain http redirects are refused except to loopback */
   production: boolean
+  checkTarget: CheckTarget
 }
 
 /** Registered relying parties. */
-export function createClients({ db, clock, vault, production }: Dependencies) {
+export function createClients({ db, clock, vault, production, checkTarget }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
-  const changes = createClientChanges({ db, clock, production })
+  const changes = createClientChanges({ db, clock, production, checkTarget })
 
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
@@ -69,6 +71,7 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
       const client = parsed.data
       assertNotBuiltIn(client.id)
       assertSensible(client, production)
+      await assertLogoutUri(client.backchannelLogoutUri, checkTarget)
       const made = client.public ? undefined : secrets.make(client.id)
       await db.transaction().execute(async (trx) => {
         const inserted = await trx
@@ -186,7 +189,8 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
         with gone as (delete from client where id = ${id} returning id),
         ended as (
           delete from oidc_record where client_id = ${id} and exists (select from gone)
-            and model <> all(${OUTLIVING_GRANTS}::text[]))
+            and model <> all(${OUTLIVING_GRANTS}::text[])),
+        untold as (delete from logout_delivery where client_id = ${id})
         ${auditEntry(clock, { type: 'client.deleted', clientId: sql`id` }, sql`from gone`)}`.execute(
         db,
       )

@@ -30,6 +30,13 @@ export function recordEvents(provider: Provider, units: UnitsOfWork, placeOf: Pl
     units.current().tell({ type: 'session.ended', accountId: session.accountId, clientId })
   })
 
+  // The provider's own telling is put aside, for here it is only to be written down (see logout-sender).
+  Object.assign(provider.Client.prototype, { backchannelLogout: async () => {} })
+  provider.on('backchannel.success', (ctx, { clientId }, accountId, sid) => {
+    units.current().tellOfLogout({ clientId, accountId, sid: sid ?? null })
+    ctx.state.appsToTell = true
+  })
+
   provider.on('grant.success', ({ oidc: { client, account, params } }) => {
     units.current().tell({
       type: 'token.issued',

@@ -39,6 +39,16 @@ const members = {
     .array(z.string().min(1).max(64))
     .max(100)
     .describe('Of an API: the clients whose access tokens it may introspect.'),
+  backchannelLogoutUri: z
+    .string()
+    .max(2000)
+    .nullable()
+    .describe(
+      'Where it is told, by a signed logout token, that a session of its people has ended; null if it isn’t.',
+    ),
+  backchannelLogoutSessionRequired: z
+    .boolean()
+    .describe('Whether its ID tokens and logout tokens name the session by `sid`.'),
   pkce: z
     .enum(PKCE)
     .describe(
@@ -65,6 +75,8 @@ export const newClient = z.strictObject({
   scope: members.scope.default(null),
   introspects: members.introspects.default([]),
   pkce: members.pkce.default('required'),
+  backchannelLogoutUri: members.backchannelLogoutUri.default(null),
+  backchannelLogoutSessionRequired: members.backchannelLogoutSessionRequired.default(false),
 })
 export type NewClient = z.input<typeof newClient>
 
@@ -104,6 +116,10 @@ export function assertSensible(client: Registration, production: boolean): void 
     )
   if (client.public && client.introspects.length > 0)
     throw refuse('A public client has no credentials to introspect tokens with.')
+  if (!interactive && client.backchannelLogoutUri !== null)
+    throw refuse('A client that signs nobody in can’t be told of sign-outs.')
+  if (client.backchannelLogoutSessionRequired && client.backchannelLogoutUri === null)
+    throw refuse('A client that is told of no sign-out can’t require a sid: give the URI as well.')
   if (client.public && client.pkce === 'optional')
     throw refuse(
       'A public client has nothing but PKCE to protect its codes, so it can’t do without.',

@@ -86,7 +86,10 @@ export function createProvider(deps: Dependencies): Provider {
     ttl: TTL,
     scopes: SCOPES,
     claims: CLAIMS,
-    discovery: { ui_locales_supported: deps.languages },
+    discovery: {
+      ui_locales_supported: deps.languages,
+      request_parameter_supported: false,
+    },
     acrValues: Object.values(ACR),
     subjectTypes: ['public'],
     responseTypes: ['code'],
@@ -103,6 +106,7 @@ export function createProvider(deps: Dependencies): Provider {
     allowOmittingSingleRegisteredRedirectUri: false,
     cookies: cookies(deps.cookieKeys, secure),
     features: {
+      backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },

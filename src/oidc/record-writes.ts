@@ -1,6 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { type AuditEvent, auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
+import { type Logout, queueLogouts } from './logouts.ts'
 import { OUTLIVING_GRANTS, type PendingRecord, type SealedRecords } from './sealed-records.ts'
 
 /** All that one request writes, in one statement: all of it or, but for revocations, nothing. */
@@ -14,6 +15,8 @@ export interface Batch {
   revokedGrants: readonly Buffer[]
   /** what is recorded with it */
   events: readonly AuditEvent[]
+  /** what apps are to be told */
+  logouts: readonly Logout[]
   /** whether the grants are revoked because something that may be used once was used again */
   reused: boolean
 }
@@ -28,7 +31,7 @@ export type Written = 'stored' | 'used' | 'changed'
 export function writeStatement(
   clock: Clock,
   sealed: SealedRecords,
-  { upserts, destroyed, consumed, required, revokedGrants, events, reused }: Batch,
+  { upserts, destroyed, consumed, required, revokedGrants, events, logouts, reused }: Batch,
 ): RawBuilder<{ written: Written }> {
   const now = clock()
   const rows = upserts.map(sealed.columnsOf)
@@ -37,6 +40,9 @@ export function writeStatement(
   const recorded = [
     ...events.map((event) => auditEntry(clock, event, stored)),
     ...(reused ? [reuseEntry(clock)] : []),
+    ...(logouts.length > 0
+      ? [queueLogouts(clock, logouts, sql`(select written from verdict) = 'stored'`)]
+      : []),
   ].map((entry, index) => sql`, ${sql.id(`recorded_${index}`)} as (${entry})`)
   return sql<{ written: Written }>`
     with held as (

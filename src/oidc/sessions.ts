@@ -4,6 +4,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { logoutsOf, queueLogouts } from './logouts.ts'
 import { createSealedRecords, type Place, type StoredPayload, uidKey } from './sealed-records.ts'
 
 export type Sessions = ReturnType<typeof createSessions>
@@ -28,16 +29,32 @@ export interface LiveSession {
 export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clock: Clock }) {
   const sealed = createSealedRecords(vault)
 
-  /** Deletes some of an account's records, and records the end of each session among them. */
+  /**
+   * Deletes some of an account's records, records the end of each session among them, and has the apps told that
+   * it was used in.
+   * @returns how many sessions there were
+   */
   async function deleteRecords(on: Db, accountId: string, which: RawBuilder<unknown>) {
     const event = { type: 'session.ended', accountId, clientId: null } as const
-    const { rows } = await sql<{ ended: number }>`
-      with gone as (
-        delete from oidc_record where account_id = ${accountId} and ${which} returning model
-      ),
-      recorded as (${auditEntry(clock, event, sql`from gone where model = 'Session'`)})
-      select count(*)::integer as ended from recorded`.execute(on)
-    return rows[0]?.ended ?? 0
+    return inTransaction(on, async (trx) => {
+      const { rows } = await sql<{ key: Buffer; payload: Buffer }>`
+        with gone as (
+          delete from oidc_record where account_id = ${accountId} and ${which}
+          returning key, model, payload
+        ),
+        recorded as (${auditEntry(clock, event, sql`from gone where model = 'Session'`)})
+        select key, payload from gone where model = 'Session'`.execute(trx)
+      const logouts = rows.flatMap(({ key, payload }) => {
+        try {
+          return logoutsOf(sealed.open(key, payload, null))
+        } catch {
+          // The vault has told of it. A session that can't be read must end all the same.
+          return []
+        }
+      })
+      if (logouts.length > 0) await queueLogouts(clock, logouts).execute(trx)
+      return rows.length
+    })
   }
 
   async function endAll(on: Db, accountId: string, exceptUid?: string): Promise<number> {
@@ -122,6 +139,11 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
     /** Ends all sessions of an account but one. */
     endOthers: (accountId: string, keptUid: string) => endAll(db, accountId, keptUid),
   }
+}
+
+/** In the transaction that is under way, or in one of its own. */
+function inTransaction<T>(on: Db, work: (trx: Db) => Promise<T>): Promise<T> {
+  return on.isTransaction ? work(on) : on.transaction().execute(work)
 }
 
 function appsOf({ authorizations }: StoredPayload): string[] {

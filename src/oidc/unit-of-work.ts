@@ -3,6 +3,7 @@ import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
 import type { AuditEvent } from '../audit/event.ts'
 import type { ClientRow } from './client-rows.ts'
+import type { Logout } from './logouts.ts'
 import type { Batch } from './record-writes.ts'
 import type { FoundRecord, Records } from './records.ts'
 import {
@@ -59,6 +60,7 @@ const NOTHING: Batch = {
   required: [],
   revokedGrants: [],
   events: [],
+  logouts: [],
   reused: false,
 }
 
@@ -73,6 +75,7 @@ function createUnit(records: Records) {
   const consumed = new Map<string, Buffer>()
   const revoked = new Map<string, Buffer>()
   const events: AuditEvent[] = []
+  const logouts: Logout[] = []
   let reused = false
   let signInPlace: Place | undefined
 
@@ -147,6 +150,11 @@ function createUnit(records: Records) {
       events.push(event)
     },
 
+    /** Has an app told that a session has ended, if the statement stores that it has. */
+    tellOfLogout(logout: Logout): void {
+      logouts.push(logout)
+    },
+
     /** Notes that grants are revoked because a code or a token came a second time. */
     tellOfReuse(): void {
       reused = true
@@ -161,6 +169,7 @@ function createUnit(records: Records) {
     discard(): void {
       for (const pending of [upserts, destroyed, consumed, revoked]) pending.clear()
       events.length = 0
+      logouts.length = 0
     },
 
     async flush(): Promise<void> {
@@ -171,6 +180,7 @@ function createUnit(records: Records) {
         required: required(),
         revokedGrants: [...revoked.values()],
         events,
+        logouts,
         reused,
       }
       const parts = [batch.upserts, batch.destroyed, batch.consumed, batch.revokedGrants, events]

@@ -80,14 +80,21 @@ export function createOutbound({
       }
     },
 
-    /** Posts a body, and tells with what status it was answered, or why it wasn't. Never throws. */
+    /**
+     * Posts a body, and tells with what status it was answered, or why it wasn't. Never throws.
+     * @param timeoutMs for this request, if it is to have less
+     */
     async post(
       text: string,
-      { headers, body }: { headers: Readonly<Record<string, string>>; body: string },
+      {
+        headers,
+        body,
+        timeoutMs: mostMs = timeoutMs,
+      }: { headers: Readonly<Record<string, string>>; body: string; timeoutMs?: number },
     ): Promise<{ status: number } | { problem: string }> {
       const target = judgeTarget(text, trustedHosts)
       if ('problem' in target) return { problem: `the URL ${target.problem}` }
-      const signal = AbortSignal.timeout(timeoutMs)
+      const signal = AbortSignal.timeout(Math.min(mostMs, timeoutMs))
       try {
         const answer = await request(target.url, {
           method: 'POST',

@@ -48,6 +48,8 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       scope: 'openid profile email',
       introspects: [],
       pkce: 'required',
+      backchannel_logout_uri: null,
+      backchannel_logout_session_required: false,
       version: 1,
       created_at: expect.any(String),
       updated_at: expect.any(String),

@@ -248,6 +248,7 @@ describe('habits', () => {
       client: 'oidc',
       oidc_record: 'oidc',
       signing_key: 'oidc',
+      logout_delivery: 'oidc',
       import_job: 'transfer',
       import_failure: 'transfer',
       import_chunk: 'transfer',

@@ -33,6 +33,16 @@ export interface OidcRecordTable {
   consumed_at: Date | null
 }
 
+export interface LogoutDeliveryTable {
+  id: Generated<string>
+  client_id: string
+  account_id: string
+  sid: string | null
+  created_at: Date
+  next_try_at: Date
+  tries: Generated<number>
+}
+
 export interface SigningKeyTable {
   kid: string
   algorithm: string
