@@ -40,7 +40,7 @@ export interface App {
 /** So often is looked for apps that are to be told of sign-outs. */
 const LOGOUTS_EVERY_MS = 2000
 /** A sign-out waits so long at most for apps to hear of it; those that don't are told behind it (OIDC-32). */
-const LOGOUT_WAIT_MS = 2000
+const LOGOUT_WAIT_MS = 1500
 
 /** So often is looked whether it is this instance's turn to count. */
 const FIGURES_EVERY_MS = 15_000
