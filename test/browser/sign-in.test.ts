@@ -1,6 +1,8 @@
 import type { Locator, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { follow } from '../../examples/conformance/pages.ts'
 import { codeField, DESKTOP, openWorld, PHONE, type World } from '../support/browser.ts'
+import { createFlow } from '../support/flow.ts'
 import { PASSWORD } from '../support/house.ts'
 
 describe('signing in with a browser', () => {
@@ -65,6 +67,29 @@ describe('signing in with a browser', () => {
     await visit.code(world.house.lastCode(person.phone))
     const sentence = page.getByText('You are signed in as')
     expect(await sentence.textContent()).toContain(person.username)
+  })
+
+  test('takes a request that another site posts, with the session its cookies tell of [OIDC-20]', async () => {
+    const person = await world.newcomer()
+    const { page, ...visit } = await world.visit()
+    const flow = createFlow(world.house, { client: world.client })
+    const ask = (params: Record<string, string>) => {
+      const query = flow.authorizationUrl({ redirect_uri: world.app.callback, ...params })
+      return { url: world.house.issuer + query, method: 'POST' }
+    }
+    const { username, phone } = person
+    const readCode = async () => world.house.lastCode(phone)
+    await follow(page, ask({ state: 'first' }), { username, password: PASSWORD, readCode })
+    expect((await visit.arrival()).get('state')).toBe('first')
+    // No page may be shown, so it is the session alone that answers.
+    await follow(page, ask({ state: 'second', prompt: 'none' }), {
+      username,
+      password: PASSWORD,
+      readCode,
+    })
+    const query = await visit.arrival()
+    expect(query.get('state')).toBe('second')
+    expect(query.get('code')).toBeTruthy()
   })
 
   test('takes a pasted “123 456” with its space [WEB-17]', async () => {
