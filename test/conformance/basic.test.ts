@@ -275,6 +275,36 @@ describe('oidcc-basic-certification-test-plan', () => {
   })
 })
 
+describe('beyond the plans', () => {
+  test('PKCE is left out only by a client that is registered so and has a secret [OIDC-04]', async () => {
+    const client = suite({ client: await house.addClient('strict', { redirectUris: [CALLBACK] }) })
+    expect(client.errorOf(await client.authorize())).toBe('invalid_request')
+    const settings = { public: true, redirectUris: [CALLBACK], pkce: 'optional' as const }
+    await expect(house.addClient('page', settings)).rejects.toThrow('nothing but PKCE')
+  })
+
+  test('a hint at somebody else gets no tokens of who then signs in [OIDC-13]', async () => {
+    const client = suite()
+    const outcome = await client.authorize({ id_token_hint: earlier.idToken })
+    expect(outcome.signedIn).toBe(true)
+    expect(client.errorOf(outcome)).toBe('login_required')
+  })
+
+  test('a posted request is the same as one by address, and no longer than that may be [OIDC-20, OIDC-21]', async () => {
+    const { flow } = suite()
+    const twice = await flow.post('/auth', new URLSearchParams('state=é&state=a+b%26'))
+    expect([twice.status, twice.location]).toEqual([
+      303,
+      `${house.issuer}/auth?state=%C3%A9&state=a+b%26`,
+    ])
+    expect((await flow.post('/auth', { state: 'é'.repeat(1200) })).status).toBe(413)
+    expect((await flow.post('/auth', { state: 'x'.repeat(100_000) })).status).toBe(413)
+    const headers = { 'content-type': 'application/json' }
+    const odd = await flow.request('/auth', { method: 'POST', body: '{}', headers })
+    expect(odd.status).toBe(415)
+  })
+})
+
 describe('oidcc-config-certification-test-plan', () => {
   test('oidcc-discovery-endpoint-verification [OIDC-34]', async () => {
     const answer = await fetch(`${house.url}/.well-known/openid-configuration`)
