@@ -138,13 +138,14 @@ describe('scopes (input 29)', () => {
   })
 })
 
-test('authorization by POST is off: refused, and nothing is sent or set (OIDC-20, input 30)', async () => {
+test('authorization by POST is the same as by GET, to which it leads (OIDC-20, input 30)', async () => {
   const flow = newFlow()
-  const { searchParams } = new URL(flow.authorizationUrl(), house.issuer)
-  const answer = await flow.post('/auth', searchParams)
-  expect([404, 405]).toContain(answer.status)
-  expect(answer.location).toBeUndefined()
+  const address = new URL(flow.authorizationUrl(), house.issuer)
+  const answer = await flow.post('/auth', address.searchParams, { origin: 'https://rp.example' })
+  expect(answer.status).toBe(303)
+  expect(answer.location).toBe(address.href)
   expect(answer.headers.getSetCookie()).toEqual([])
+  expect(answer.html).not.toContain('<form')
 })
 
 describe('who asks, and under which name, changes nothing (OIDC-34, OIDC-35, input 42)', () => {
