@@ -10,7 +10,8 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
-import { createProvider, logRefusals } from './oidc/provider.ts'
+import { createProvider } from './oidc/provider.ts'
+import { logRefusals } from './oidc/refusal-log.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
@@ -68,6 +69,8 @@ export function createFront(deps: Dependencies): RequestListener {
     selfEnrolment: config.selfEnrolment,
     isEnrolled: (accountId) => isEnrolled(db, accountId),
     placeOf,
+    replays: rooms.replays,
+    fetch: rooms.outbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {
       isTrusted: async (ctx, accountId) => {

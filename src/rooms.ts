@@ -22,6 +22,7 @@ import { createNotices } from './messaging/notices.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
+import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
@@ -149,8 +150,14 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     statistics: createStatistics({ db, clock, prices: config.prices }),
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
-    clients: createClients({ db, clock, vault, production: config.production }),
+    clients: createClients({
+      db,
+      clock,
+      vault,
+      rules: { production: config.production, judgeUrl: outbound.judge },
+    }),
     signingKeys: createSigningKeys({ db, vault, clock }),
+    replays: createReplays({ db, clock }),
     imports: createImports({
       db,
       clock,

@@ -13,7 +13,12 @@ import type {
   MessageTable,
   NoticeTable,
 } from './tables/messaging.ts'
-import type { ClientTable, OidcRecordTable, SigningKeyTable } from './tables/oidc.ts'
+import type {
+  ClientTable,
+  OidcRecordTable,
+  OidcReplayTable,
+  SigningKeyTable,
+} from './tables/oidc.ts'
 import type {
   AuthenticatorTable,
   BackupCodeTable,
@@ -92,6 +97,8 @@ export interface Database {
   client: ClientTable
   /** oidc */
   oidc_record: OidcRecordTable
+  /** oidc */
+  oidc_replay: OidcReplayTable
   /** oidc */
   signing_key: SigningKeyTable
   /** transfer */

@@ -13,19 +13,20 @@ import {
   assertSensible,
   type ClientChanges,
   clientChanges,
+  hasKeys,
   type Registration,
+  type RegistrationRules,
 } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
 
 interface Dependencies {
   db: Db
   clock: Clock
-  /** whether plain http redirects are refused except to loopback */
-  production: boolean
+  rules: RegistrationRules
 }
 
 /** Changing a client's registration. */
-export function createClientChanges({ db, clock, production }: Dependencies) {
+export function createClientChanges({ db, clock, rules }: Dependencies) {
   /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
   async function endGiven(on: Db, id: string): Promise<number> {
     const { numAffectedRows } = await sql`
@@ -60,7 +61,8 @@ export function createClientChanges({ db, clock, production }: Dependencies) {
         const after: Registration = { ...before, ...Object.fromEntries(given) }
         const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
         if (changed.length === 0) return before
-        assertSensible(after, production)
+        assertSensible(after, rules)
+        if (hasKeys(before) && !hasKeys(after)) throw noWayLeft()
         const stored = await trx
           .updateTable('client')
           .set({
@@ -68,6 +70,8 @@ export function createClientChanges({ db, clock, production }: Dependencies) {
             metadata: metadataText(after),
             first_party: after.firstParty,
             second_factor: after.secondFactor,
+            // A secret beside the keys would open what they are to protect.
+            ...(hasKeys(after) && NO_SECRET),
             version: sql`version + 1`,
             updated_at: clock(),
           })
@@ -81,6 +85,16 @@ export function createClientChanges({ db, clock, production }: Dependencies) {
       })
     },
   }
+}
+
+const NO_SECRET = { secret: null, previous_secret: null, previous_secret_until: null }
+
+function noWayLeft(): Refusal {
+  return new Refusal(
+    'client',
+    400,
+    'A client that has keys has no secret, so it would have nothing left to prove who it is: give it other keys, or register another one.',
+  )
 }
 
 const MEMBERS = clientChanges.keyof().options

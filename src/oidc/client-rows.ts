@@ -4,7 +4,8 @@ import type { Clock } from '../db/clock.ts'
 import type { ClientTable } from '../db/tables/oidc.ts'
 import { isBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES, SCOPES } from './claims.ts'
-import { GRANTS, type Registration } from './new-client.ts'
+import { publicKeys } from './client-keys.ts'
+import { GRANTS, hasKeys, type Registration } from './new-client.ts'
 import { isNative } from './redirect-uris.ts'
 
 /** What the provider needs of a client, beside whatever else a statement selects. */
@@ -64,10 +65,12 @@ const storedMetadata = z.object({
   post_logout_redirect_uris: z.array(z.string()),
   grant_types: z.array(z.enum(GRANTS)),
   response_types: z.array(z.literal('code')),
-  token_endpoint_auth_method: z.enum(['none', 'client_secret_basic']),
+  token_endpoint_auth_method: z.enum(['none', 'client_secret_basic', 'private_key_jwt']),
   application_type: z.enum(['web', 'native']),
   scope: z.string().optional(),
   introspects: z.array(z.string()).default([]),
+  jwks: publicKeys.optional(),
+  jwks_uri: z.string().optional(),
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -80,12 +83,19 @@ export function metadataText(client: Registration): string {
     post_logout_redirect_uris: client.postLogoutRedirectUris,
     grant_types: client.grants,
     response_types: client.grants.includes('authorization_code') ? ['code'] : [],
-    token_endpoint_auth_method: client.public ? 'none' : 'client_secret_basic',
+    token_endpoint_auth_method: authMethodOf(client),
     application_type: native ? 'native' : 'web',
     ...(client.scope && { scope: client.scope.join(' ') }),
     introspects: client.introspects,
+    ...(client.jwks && { jwks: client.jwks }),
+    ...(client.jwksUri && { jwks_uri: client.jwksUri }),
   }
   return JSON.stringify(metadata)
+}
+
+function authMethodOf(client: Registration) {
+  if (client.public) return 'none'
+  return hasKeys(client) ? 'private_key_jwt' : 'client_secret_basic'
 }
 
 /** What is stored, with the scopes that a client has whose registration names none. */
@@ -111,6 +121,8 @@ export function summaryOf(row: Summarized): ClientSummary {
     secondFactor: row.second_factor,
     scope: metadata.scope === undefined ? null : scopes.parse(metadata.scope.split(' ')),
     introspects: metadata.introspects,
+    jwks: metadata.jwks ?? null,
+    jwksUri: metadata.jwks_uri ?? null,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -18,7 +18,13 @@ import {
   summaryOf,
 } from './client-rows.ts'
 import { createClientSecrets } from './client-secrets.ts'
-import { assertSensible, type NewClient, newClient } from './new-client.ts'
+import {
+  assertSensible,
+  hasKeys,
+  type NewClient,
+  newClient,
+  type RegistrationRules,
+} from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
 
 export type { ClientSummary, NewClient }
@@ -38,14 +44,13 @@ interface Dependencies {
   db: Db
   clock: Clock
   vault: Vault
-  /** whether plain http redirects are refused except to loopback */
-  production: boolean
+  rules: RegistrationRules
 }
 
 /** Registered relying parties. */
-export function createClients({ db, clock, vault, production }: Dependencies) {
+export function createClients({ db, clock, vault, rules }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
-  const changes = createClientChanges({ db, clock, production })
+  const changes = createClientChanges({ db, clock, rules })
 
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
@@ -60,7 +65,7 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
   return {
     /**
      * Registers a client.
-     * @returns its secret, readable only now; undefined for a public client
+     * @returns its secret, readable only now; undefined for a client that is public or has keys
      * @throws Refusal naming what is wrong
      */
     async create(input: NewClient): Promise<{ id: string; secret: string | undefined }> {
@@ -68,8 +73,8 @@ export function createClients({ db, clock, vault, production }: Dependencies) {
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
       const client = parsed.data
       assertNotBuiltIn(client.id)
-      assertSensible(client, production)
-      const made = client.public ? undefined : secrets.make(client.id)
+      assertSensible(client, rules)
+      const made = client.public || hasKeys(client) ? undefined : secrets.make(client.id)
       await db.transaction().execute(async (trx) => {
         const inserted = await trx
           .insertInto('client')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { isAdminScope, SCOPES } from './claims.ts'
+import { assertPublicKeys, publicKeys } from './client-keys.ts'
 import { assertRedirect } from './redirect-uris.ts'
 
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
@@ -36,6 +37,16 @@ const members = {
     .array(z.string().min(1).max(64))
     .max(100)
     .describe('Of an API: the clients whose access tokens it may introspect.'),
+  jwks: publicKeys
+    .nullable()
+    .describe(
+      'Public keys that it proves with who it is (`private_key_jwt`), as a JSON Web Key Set; then it has no secret.',
+    ),
+  jwksUri: z
+    .string()
+    .max(2000)
+    .nullable()
+    .describe('Where such keys are read, in place of `jwks`: an https address outside.'),
 }
 
 /** A relying party as an admin registers it. */
@@ -56,6 +67,8 @@ export const newClient = z.strictObject({
   grants: members.grants.default(['authorization_code']),
   scope: members.scope.default(null),
   introspects: members.introspects.default([]),
+  jwks: members.jwks.default(null),
+  jwksUri: members.jwksUri.default(null),
 })
 export type NewClient = z.input<typeof newClient>
 
@@ -73,11 +86,24 @@ function tellOfFixed({ code, keys = [] }: { code?: string; keys?: unknown }): st
     : undefined
 }
 
-/**
- * @param production whether plain http redirects are refused except to loopback
- * @throws Refusal naming what is wrong
- */
-export function assertSensible(client: Registration, production: boolean): void {
+/** Whether a client proves who it is by keys of its own, and not by a secret. */
+export function hasKeys({ jwks, jwksUri }: Pick<Registration, 'jwks' | 'jwksUri'>): boolean {
+  return jwks !== null || jwksUri !== null
+}
+
+/** What a registration is judged by. */
+export interface RegistrationRules {
+  /** whether plain http redirects are refused except to loopback */
+  production: boolean
+  /** what is wrong with an address that we would fetch from, as the end of a sentence */
+  judgeUrl(url: string): string | undefined
+}
+
+/** @throws Refusal naming what is wrong */
+export function assertSensible(
+  client: Registration,
+  { production, judgeUrl }: RegistrationRules,
+): void {
   const refuse = (sentence: string) => new Refusal('client', 400, sentence)
   const interactive = client.grants.includes('authorization_code')
   const admin = client.scope?.some(isAdminScope)
@@ -95,6 +121,13 @@ export function assertSensible(client: Registration, production: boolean): void 
     )
   if (client.public && client.introspects.length > 0)
     throw refuse('A public client has no credentials to introspect tokens with.')
+  if (client.public && hasKeys(client))
+    throw refuse('A public client can keep no private key, so it has no keys.')
+  if (client.jwks && client.jwksUri)
+    throw refuse('Give the keys themselves or where they are read, not both.')
+  if (client.jwks) assertPublicKeys(client.jwks)
+  const problem = client.jwksUri !== null && judgeUrl(client.jwksUri)
+  if (problem) throw refuse(`The address of the keys ${problem}.`)
   for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
     assertRedirect(uri, client.public, production)
 }

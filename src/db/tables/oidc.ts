@@ -33,6 +33,12 @@ export interface OidcRecordTable {
   consumed_at: Date | null
 }
 
+export interface OidcReplayTable {
+  /** hash of who showed it and its id */
+  key: Buffer
+  expires_at: Date
+}
+
 export interface SigningKeyTable {
   kid: string
   algorithm: string
