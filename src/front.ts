@@ -70,6 +70,7 @@ export function createFront(deps: Dependencies): RequestListener {
     isEnrolled: (accountId) => isEnrolled(db, accountId),
     placeOf,
     replays: rooms.replays,
+    subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {

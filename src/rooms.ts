@@ -24,6 +24,7 @@ import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
 import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
+import { createSubjects } from './oidc/subjects.ts'
 import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
@@ -50,7 +51,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
   const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
   const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed)
-  const fingerprint = createFingerprints(await openPepper(db, vault))
+  const pepper = await openPepper(db, vault)
+  const fingerprint = createFingerprints(pepper)
   const throttle = createThrottle({ db, clock })
   const links = createLinks({ db, clock })
   const signerKeys = createSignerKeys({ db, vault })
@@ -158,6 +160,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     }),
     signingKeys: createSigningKeys({ db, vault, clock }),
     replays: createReplays({ db, clock }),
+    subjects: createSubjects(pepper),
     imports: createImports({
       db,
       clock,

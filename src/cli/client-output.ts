@@ -14,6 +14,13 @@ export function clientAsJson(client: ClientSummary) {
     second_factor: client.secondFactor,
     scope: client.scope?.join(' ') ?? null,
     introspects: client.introspects,
+    jwks: client.jwks,
+    jwks_uri: client.jwksUri,
+    id_token_signed_response_alg: client.idTokenAlgorithm,
+    require_pushed_authorization_requests: client.requirePar,
+    dpop_bound_access_tokens: client.requireDpop,
+    subject_type: client.subjectType,
+    sector: client.sector,
     version: client.version,
     created_at: client.createdAt,
     updated_at: client.updatedAt,
@@ -61,9 +68,19 @@ function described(client: ClientSummary): string {
     ['first party', yesOrNo(client.firstParty)],
     ['second factor', client.secondFactor ?? 'as SECOND_FACTOR says'],
     ['introspects', client.introspects.join(' ') || '-'],
+    ['proves itself by', provenBy(client)],
+    ['ID tokens', client.idTokenAlgorithm],
+    ['must push requests', yesOrNo(client.requirePar)],
+    ['must use DPoP', yesOrNo(client.requireDpop)],
+    ['subjects', client.sector === null ? 'public' : `pairwise, within ${client.sector}`],
     ['changed', client.updatedAt.toISOString()],
     ['old secret until', client.previousSecretUntil?.toISOString() ?? '-'],
   ])
+}
+
+function provenBy({ public: isPublic, jwks, jwksUri }: ClientSummary): string {
+  if (jwks) return `keys: ${jwks.keys.map(({ kid }) => kid ?? 'without an id').join(' ')}`
+  return jwksUri ?? (isPublic ? 'nothing' : 'its secret')
 }
 
 function listed(clients: readonly ClientSummary[]): string {

@@ -18,6 +18,7 @@ import {
   type RegistrationRules,
 } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
+import { withSector } from './sectors.ts'
 
 interface Dependencies {
   db: Db
@@ -58,7 +59,7 @@ export function createClientChanges({ db, clock, rules }: Dependencies) {
         if (ifVersion !== undefined && row.version !== ifVersion) throw changedMeanwhile(id)
         const before = summaryOf(row)
         const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
-        const after: Registration = { ...before, ...Object.fromEntries(given) }
+        const after = withSector({ ...before, ...Object.fromEntries(given) }, parsed.data.sector)
         const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
         if (changed.length === 0) return before
         assertSensible(after, rules)
@@ -99,13 +100,17 @@ function noWayLeft(): Refusal {
 
 const MEMBERS = clientChanges.keyof().options
 
-/** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins than before. */
+/** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins or tokens than before. */
 function mayLess(before: Registration, after: Registration): boolean {
   const scopes: readonly string[] = after.scope ?? PERSON_SCOPES
   const lost = (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope))
   const raised = before.secondFactor !== 'required' && after.secondFactor === 'required'
   const fewer = before.grants.some((grant) => !after.grants.includes(grant))
-  return lost || raised || fewer || (before.firstParty && !after.firstParty)
+  const bound = after.requireDpop && !before.requireDpop
+  // Tokens would go on telling who people were there before.
+  const renamed = before.subjectType !== after.subjectType || before.sector !== after.sector
+  const asked = before.firstParty && !after.firstParty
+  return lost || raised || fewer || asked || bound || renamed
 }
 
 function changedMeanwhile(id: string): Refusal {

@@ -5,6 +5,7 @@ import type { ClientTable } from '../db/tables/oidc.ts'
 import { isBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES, SCOPES } from './claims.ts'
 import { publicKeys } from './client-keys.ts'
+import { SIGNING_ALGORITHMS } from './keys.ts'
 import { GRANTS, hasKeys, type Registration } from './new-client.ts'
 import { isNative } from './redirect-uris.ts'
 
@@ -71,6 +72,11 @@ const storedMetadata = z.object({
   introspects: z.array(z.string()).default([]),
   jwks: publicKeys.optional(),
   jwks_uri: z.string().optional(),
+  id_token_signed_response_alg: z.enum(SIGNING_ALGORITHMS).default('RS256'),
+  require_pushed_authorization_requests: z.boolean().default(false),
+  dpop_bound_access_tokens: z.boolean().default(false),
+  subject_type: z.enum(['public', 'pairwise']).default('public'),
+  sector_identifier_uri: z.string().optional(),
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -89,6 +95,12 @@ export function metadataText(client: Registration): string {
     introspects: client.introspects,
     ...(client.jwks && { jwks: client.jwks }),
     ...(client.jwksUri && { jwks_uri: client.jwksUri }),
+    id_token_signed_response_alg: client.idTokenAlgorithm,
+    require_pushed_authorization_requests: client.requirePar,
+    dpop_bound_access_tokens: client.requireDpop,
+    subject_type: client.subjectType,
+    // Only its host counts; nothing is fetched from there.
+    ...(client.sector !== null && { sector_identifier_uri: `https://${client.sector}/` }),
   }
   return JSON.stringify(metadata)
 }
@@ -123,6 +135,11 @@ export function summaryOf(row: Summarized): ClientSummary {
     introspects: metadata.introspects,
     jwks: metadata.jwks ?? null,
     jwksUri: metadata.jwks_uri ?? null,
+    idTokenAlgorithm: metadata.id_token_signed_response_alg,
+    requirePar: metadata.require_pushed_authorization_requests,
+    requireDpop: metadata.dpop_bound_access_tokens,
+    subjectType: metadata.subject_type,
+    sector: URL.parse(metadata.sector_identifier_uri ?? '')?.host ?? null,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -26,6 +26,7 @@ import {
   type RegistrationRules,
 } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
+import { withSector } from './sectors.ts'
 
 export type { ClientSummary, NewClient }
 export type Clients = ReturnType<typeof createClients>
@@ -71,7 +72,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
     async create(input: NewClient): Promise<{ id: string; secret: string | undefined }> {
       const parsed = newClient.safeParse(input)
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
-      const client = parsed.data
+      const client = withSector(parsed.data, parsed.data.sector)
       assertNotBuiltIn(client.id)
       assertSensible(client, rules)
       const made = client.public || hasKeys(client) ? undefined : secrets.make(client.id)

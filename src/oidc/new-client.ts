@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { isAdminScope, SCOPES } from './claims.ts'
 import { assertPublicKeys, publicKeys } from './client-keys.ts'
+import { SIGNING_ALGORITHMS } from './keys.ts'
 import { assertRedirect } from './redirect-uris.ts'
 
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
@@ -47,6 +48,27 @@ const members = {
     .max(2000)
     .nullable()
     .describe('Where such keys are read, in place of `jwks`: an https address outside.'),
+  idTokenAlgorithm: z.enum(SIGNING_ALGORITHMS).describe('What its ID tokens are signed with.'),
+  requirePar: z
+    .boolean()
+    .describe(
+      'Whether it must push its authorization requests (RFC 9126) before it sends people here.',
+    ),
+  requireDpop: z
+    .boolean()
+    .describe('Whether it gets only tokens that are bound to a key of its own (DPoP, RFC 9449).'),
+  subjectType: z
+    .enum(['public', 'pairwise'])
+    .describe(
+      'Whether people have the same `sub` here as at other apps, or one of this app’s own.',
+    ),
+  sector: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,253}(:\d{1,5})?$/, 'a sector is a host, as app.example.com')
+    .nullable()
+    .describe(
+      'With pairwise subjects, the host whose apps share one `sub`; that of its redirect URIs where none is named.',
+    ),
 }
 
 /** A relying party as an admin registers it. */
@@ -69,6 +91,11 @@ export const newClient = z.strictObject({
   introspects: members.introspects.default([]),
   jwks: members.jwks.default(null),
   jwksUri: members.jwksUri.default(null),
+  idTokenAlgorithm: members.idTokenAlgorithm.default('RS256'),
+  requirePar: members.requirePar.default(false),
+  requireDpop: members.requireDpop.default(false),
+  subjectType: members.subjectType.default('public'),
+  sector: members.sector.default(null),
 })
 export type NewClient = z.input<typeof newClient>
 
@@ -128,6 +155,8 @@ export function assertSensible(
   if (client.jwks) assertPublicKeys(client.jwks)
   const problem = client.jwksUri !== null && judgeUrl(client.jwksUri)
   if (problem) throw refuse(`The address of the keys ${problem}.`)
+  if (client.requirePar && !interactive)
+    throw refuse('A client that signs nobody in has no authorization requests to push.')
   for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
     assertRedirect(uri, client.public, production)
 }

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose'
 import type { Middleware } from 'koa'
 import Provider, { type Configuration, type errors, type KoaContextWithOIDC } from 'oidc-provider'
+import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/accounts.ts'
 import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
@@ -12,9 +13,11 @@ import type { Clients } from './clients.ts'
 import { type PlaceOf, recordEvents } from './events.ts'
 import { loadGrant } from './grant.ts'
 import { createIntrospectionPolicy, signInBehind } from './introspection.ts'
+import { SIGNING_ALGORITHMS } from './keys.ts'
 import { PUBLIC_SECONDS, TTL } from './lives.ts'
 import { createPolicy, type IsTrusted } from './policy.ts'
 import type { Replays } from './replays.ts'
+import type { Subjects } from './subjects.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 /** How much is read of a client's key set. */
@@ -51,6 +54,7 @@ interface Dependencies {
   isEnrolled(accountId: string): Promise<boolean>
   placeOf: PlaceOf
   replays: Replays
+  subjects: Subjects
   /** guarded: it reaches nothing inside */
   fetch(url: string, init?: RequestInit): Promise<Response>
   /** tags of the languages pages come in */
@@ -77,13 +81,17 @@ export function createProvider(deps: Dependencies): Provider {
     claims: CLAIMS,
     discovery: { ui_locales_supported: deps.languages },
     acrValues: Object.values(ACR),
-    subjectTypes: ['public'],
+    subjectTypes: ['public', 'pairwise'],
+    pairwiseIdentifier: async (_ctx, accountId, { sectorIdentifier }) =>
+      deps.subjects.of(accountId, z.string().min(1).parse(sectorIdentifier)),
+    sectorIdentifierUriValidate: () => false,
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     assertJwtClientAuthClaimsAndHeader: assertAssertion,
     enabledJWA: {
-      idTokenSigningAlgValues: ['RS256', 'ES256'],
+      idTokenSigningAlgValues: [...SIGNING_ALGORITHMS],
       clientAuthSigningAlgValues: [...PROOF_ALGORITHMS],
+      dPoPSigningAlgValues: [...PROOF_ALGORITHMS],
     },
     // Everything the provider reads elsewhere goes this way, in the 2.5 seconds that it gives (OIDC-25).
     fetch: (input, init) => deps.fetch(input instanceof Request ? input.url : String(input), init),
@@ -102,7 +110,8 @@ export function createProvider(deps: Dependencies): Provider {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
-      dPoP: { enabled: false },
+      // Without nonces: not every library can, and a proof counts once over all instances as it is.
+      dPoP: { enabled: true },
       introspection: {
         enabled: true,
         allowedPolicy: createIntrospectionPolicy({
@@ -118,7 +127,9 @@ export function createProvider(deps: Dependencies): Provider {
         // To whom a token isn't, it doesn't exist: that answers 200, too (RFC 7009 section 2.2).
         allowedPolicy: async (_ctx, client, token) => token.clientId === client.clientId,
       },
-      pushedAuthorizationRequests: { enabled: false },
+      pushedAuthorizationRequests: { enabled: true },
+      // Unsigned, encrypted or by reference: none (OIDC-24).
+      requestObjects: { enabled: false },
       resourceIndicators: { enabled: false },
       rpInitiatedLogout: {
         enabled: true,
