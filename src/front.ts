@@ -69,6 +69,7 @@ export function createFront(deps: Dependencies): RequestListener {
     selfEnrolment: config.selfEnrolment,
     isEnrolled: (accountId) => isEnrolled(db, accountId),
     placeOf,
+    apis: rooms.apis,
     replays: rooms.replays,
     subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,

@@ -19,6 +19,7 @@ import type { Clock } from './db/clock.ts'
 import { openPepper } from './db/keyring.ts'
 import type { Db } from './db/schema.ts'
 import { createNotices } from './messaging/notices.ts'
+import { createApis } from './oidc/apis.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
@@ -159,6 +160,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       rules: { production: config.production, judgeUrl: outbound.judge },
     }),
     signingKeys: createSigningKeys({ db, vault, clock }),
+    apis: createApis({ db, clock, issuer: config.issuer }),
     replays: createReplays({ db, clock }),
     subjects: createSubjects(pepper),
     imports: createImports({

@@ -22,6 +22,7 @@ export interface ClientOptions {
   requireDpop?: boolean
   pairwise?: boolean
   sector?: string
+  apiScope?: string[] | false
 }
 
 /** Options for all that may be said of a client, and changed later. */
@@ -55,6 +56,7 @@ export function addClientOptions(command: Command): Command {
         SIGNING_ALGORITHMS,
       ),
     )
+    .option('--api-scope <scopes...>', 'scopes of APIs that it may ask for', words)
     .option('--require-par', 'it must push its authorization requests (RFC 9126)')
     .option('--require-dpop', 'it gets only tokens bound to a key of its own (RFC 9449)')
     .option('--pairwise', 'people have a sub of their own here, unlike at other apps')
@@ -71,6 +73,7 @@ export function addTakingAway(command: Command): Command {
     .option('--no-scope', 'all scopes but those of admin')
     .option('--no-introspects', 'it asks about its own tokens alone')
     .option('--no-jwks-uri', 'with --jwks: its keys are given, and no longer read')
+    .option('--no-api-scope', 'it may ask for no API')
     .option('--no-require-par', 'it may send people here with a request in the address')
     .option('--no-require-dpop', 'bearer tokens will do')
     .option('--no-pairwise', 'people have the same sub here as at other apps')
@@ -97,21 +100,24 @@ export function changesOf(options: ClientOptions): ClientChanges {
     requireDpop: options.requireDpop,
     subjectType: pairwise === undefined ? undefined : pairwise ? 'pairwise' : 'public',
     sector: options.sector,
+    apiScopes: options.apiScope === false ? [] : options.apiScope,
   }
 }
 
 /** Reads words separated by commas or spaces, over any number of arguments. */
+export function words(text: string, before: readonly string[] = []): string[] {
+  return [...new Set([...before, ...text.split(/[\s,]+/).filter(Boolean)])]
+}
+
+/** Reads words of those that are known. */
 function listOf<const Word extends string>(known: readonly Word[]) {
   return (text: string, before: Word[] = []): Word[] => {
-    const words = text
-      .split(/[\s,]+/)
-      .filter(Boolean)
-      .map((word) => {
-        const found = known.find((one) => one === word)
-        if (found) return found
-        throw new InvalidArgumentError(`It must be of ${known.join(', ')}.`)
-      })
-    return [...new Set([...before, ...words])]
+    const said = words(text).map((word) => {
+      const found = known.find((one) => one === word)
+      if (found) return found
+      throw new InvalidArgumentError(`It must be of ${known.join(', ')}.`)
+    })
+    return [...new Set([...before, ...said])]
   }
 }
 

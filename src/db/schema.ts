@@ -14,6 +14,7 @@ import type {
   NoticeTable,
 } from './tables/messaging.ts'
 import type {
+  ApiTable,
   ClientTable,
   OidcRecordTable,
   OidcReplayTable,
@@ -93,6 +94,8 @@ export interface Database {
   webhook: WebhookTable
   /** alerts */
   alert_delivery: AlertDeliveryTable
+  /** oidc */
+  api: ApiTable
   /** oidc */
   client: ClientTable
   /** oidc */

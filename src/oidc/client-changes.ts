@@ -5,6 +5,7 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES } from './claims.ts'
 import { type ClientSummary, metadataText, summaryColumns, summaryOf } from './client-rows.ts'
@@ -63,6 +64,7 @@ export function createClientChanges({ db, clock, rules }: Dependencies) {
         const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
         if (changed.length === 0) return before
         assertSensible(after, rules)
+        await assertOffered(trx, after.apiScopes)
         if (hasKeys(before) && !hasKeys(after)) throw noWayLeft()
         const stored = await trx
           .updateTable('client')
@@ -103,7 +105,9 @@ const MEMBERS = clientChanges.keyof().options
 /** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins or tokens than before. */
 function mayLess(before: Registration, after: Registration): boolean {
   const scopes: readonly string[] = after.scope ?? PERSON_SCOPES
-  const lost = (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope))
+  const lost =
+    (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope)) ||
+    before.apiScopes.some((scope) => !after.apiScopes.includes(scope))
   const raised = before.secondFactor !== 'required' && after.secondFactor === 'required'
   const fewer = before.grants.some((grant) => !after.grants.includes(grant))
   const bound = after.requireDpop && !before.requireDpop

@@ -77,6 +77,7 @@ const storedMetadata = z.object({
   dpop_bound_access_tokens: z.boolean().default(false),
   subject_type: z.enum(['public', 'pairwise']).default('public'),
   sector_identifier_uri: z.string().optional(),
+  api_scopes: z.array(z.string()).default([]),
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -101,6 +102,7 @@ export function metadataText(client: Registration): string {
     subject_type: client.subjectType,
     // Only its host counts; nothing is fetched from there.
     ...(client.sector !== null && { sector_identifier_uri: `https://${client.sector}/` }),
+    api_scopes: client.apiScopes,
   }
   return JSON.stringify(metadata)
 }
@@ -114,10 +116,11 @@ function authMethodOf(client: Registration) {
 export function metadataOf({ client_metadata }: ClientRow) {
   const {
     introspects,
+    api_scopes: apiScopes,
     scope = PERSON_SCOPES.join(' '),
     ...own
   } = storedMetadata.parse(client_metadata)
-  return { introspects, metadata: { ...own, scope } }
+  return { introspects, apiScopes, metadata: { ...own, scope } }
 }
 
 export function summaryOf(row: Summarized): ClientSummary {
@@ -140,6 +143,7 @@ export function summaryOf(row: Summarized): ClientSummary {
     requireDpop: metadata.dpop_bound_access_tokens,
     subjectType: metadata.subject_type,
     sector: URL.parse(metadata.sector_identifier_uri ?? '')?.host ?? null,
+    apiScopes: metadata.api_scopes,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

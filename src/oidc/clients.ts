@@ -6,6 +6,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn, BUILT_IN } from './built-in.ts'
 import { createClientChanges } from './client-changes.ts'
 import {
@@ -77,6 +78,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
       assertSensible(client, rules)
       const made = client.public || hasKeys(client) ? undefined : secrets.make(client.id)
       await db.transaction().execute(async (trx) => {
+        await assertOffered(trx, client.apiScopes)
         const inserted = await trx
           .insertInto('client')
           .values({
@@ -143,6 +145,9 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
 
     /** The scopes a client may ask for. */
     scopeOf: (row: ClientRow): string => metadataOf(row).metadata.scope,
+
+    /** The scopes of APIs that a client may ask for. */
+    apiScopesOf: (row: ClientRow): readonly string[] => metadataOf(row).apiScopes,
 
     /** The apps whose access tokens a client may introspect, beside its own. */
     introspectedBy: (row: ClientRow): readonly string[] => metadataOf(row).introspects,

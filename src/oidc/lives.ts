@@ -17,8 +17,8 @@ export const TTL = {
   Interaction: 15 * MINUTE,
   AuthorizationCode: MINUTE,
   IdToken: 15 * MINUTE,
-  AccessToken: 15 * MINUTE,
-  ClientCredentials: 15 * MINUTE,
+  AccessToken: accessTokenSeconds,
+  ClientCredentials: accessTokenSeconds,
   Session: sessionSeconds,
   RefreshToken: 14 * DAY,
   Grant: 14 * DAY,
@@ -29,4 +29,12 @@ function sessionSeconds(_ctx: unknown, { loginTs }: { loginTs?: number | undefin
   if (loginTs === undefined) return SESSION_IDLE
   const left = loginTs + SESSION_AT_MOST - Math.floor(Date.now() / 1000)
   return Math.max(1, Math.min(SESSION_IDLE, left))
+}
+
+/** What an API's registration says of its own tokens. */
+function accessTokenSeconds(
+  _ctx: unknown,
+  { resourceServer }: { resourceServer?: { accessTokenTTL?: number | undefined } | undefined },
+): number {
+  return resourceServer?.accessTokenTTL ?? 15 * MINUTE
 }

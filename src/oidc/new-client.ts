@@ -3,6 +3,7 @@ import { Refusal } from '../errors.ts'
 import { isAdminScope, SCOPES } from './claims.ts'
 import { assertPublicKeys, publicKeys } from './client-keys.ts'
 import { SIGNING_ALGORITHMS } from './keys.ts'
+import { apiScope } from './new-api.ts'
 import { assertRedirect } from './redirect-uris.ts'
 
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
@@ -69,6 +70,10 @@ const members = {
     .describe(
       'With pairwise subjects, the host whose apps share one `sub`; that of its redirect URIs where none is named.',
     ),
+  apiScopes: z
+    .array(apiScope)
+    .max(100)
+    .describe('Scopes of APIs that it may ask for, with the API in `resource` (RFC 8707).'),
 }
 
 /** A relying party as an admin registers it. */
@@ -96,6 +101,7 @@ export const newClient = z.strictObject({
   requireDpop: members.requireDpop.default(false),
   subjectType: members.subjectType.default('public'),
   sector: members.sector.default(null),
+  apiScopes: members.apiScopes.default([]),
 })
 export type NewClient = z.input<typeof newClient>
 

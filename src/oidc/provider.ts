@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/accounts.ts'
 import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
+import type { Apis } from './apis.ts'
 import { assertAssertion } from './assertions.ts'
 import type { Floor } from './assurance.ts'
 import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
@@ -17,6 +18,7 @@ import { SIGNING_ALGORITHMS } from './keys.ts'
 import { PUBLIC_SECONDS, TTL } from './lives.ts'
 import { createPolicy, type IsTrusted } from './policy.ts'
 import type { Replays } from './replays.ts'
+import { createResources } from './resources.ts'
 import type { Subjects } from './subjects.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
@@ -53,6 +55,7 @@ interface Dependencies {
   /** whether an account has a second factor */
   isEnrolled(accountId: string): Promise<boolean>
   placeOf: PlaceOf
+  apis: Apis
   replays: Replays
   subjects: Subjects
   /** guarded: it reaches nothing inside */
@@ -130,7 +133,16 @@ export function createProvider(deps: Dependencies): Provider {
       pushedAuthorizationRequests: { enabled: true },
       // Unsigned, encrypted or by reference: none (OIDC-24).
       requestObjects: { enabled: false },
-      resourceIndicators: { enabled: false },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: createResources({
+          apis: deps.apis,
+          apiScopesOf(clientId) {
+            const row = rowOf(clientId)
+            return row ? clients.apiScopesOf(row) : []
+          },
+        }),
+      },
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => deps.pages.logout(ctx, form),

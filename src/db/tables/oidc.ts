@@ -33,6 +33,17 @@ export interface OidcRecordTable {
   consumed_at: Date | null
 }
 
+export interface ApiTable {
+  id: string
+  /** what apps ask for it by, and what stands in `aud` */
+  resource: string
+  name: string
+  scopes: string[]
+  lifetime_seconds: number
+  algorithm: string
+  created_at: Generated<Date>
+}
+
 export interface OidcReplayTable {
   /** hash of who showed it and its id */
   key: Buffer
