@@ -1,5 +1,6 @@
 import type Router from '@koa/router'
 import type Provider from 'oidc-provider'
+import { createAdminApis } from './admin/apis.ts'
 import { createApps } from './admin/apps.ts'
 import { createBootstrap } from './admin/bootstrap.ts'
 import { createBypass } from './admin/bypass.ts'
@@ -68,11 +69,12 @@ export function createAdministration(deps: Dependencies) {
   const bootstrap = createBootstrap({ ...rooms, db, clock, phoneRules })
   const cursors = createCursors(secrets.cookieKeys)
   const apps = createApps(rooms)
+  const apis = createAdminApis(rooms)
   const keys = createKeys(rooms)
   const traffic = createTraffic({ ...rooms, rules: config.sms.limits })
   const receivers = createReceivers(rooms.webhooks)
   const transfers = createTransfers({ ...rooms, wake: deps.wakeImports })
-  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, keys }
+  const beside = { bypass, resending, trail, traffic, receivers, transfers, apps, apis, keys }
   const operations = { people, factors, verification, cursors, ...beside }
   const api = createApiSection({ ...operations, idempotency })
   const console = createConsoleSection({

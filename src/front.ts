@@ -11,7 +11,8 @@ import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
 import { createLogoutTokens } from './oidc/logout-tokens.ts'
-import { createProvider, logRefusals } from './oidc/provider.ts'
+import { createProvider } from './oidc/provider.ts'
+import { logRefusals } from './oidc/refusal-log.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
@@ -78,6 +79,10 @@ export function createFront(deps: Dependencies): Front {
     selfEnrolment: config.selfEnrolment,
     isEnrolled: (accountId) => isEnrolled(db, accountId),
     placeOf,
+    apis: rooms.apis,
+    replays: rooms.replays,
+    subjects: rooms.subjects,
+    fetch: rooms.outbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {
       isTrusted: async (ctx, accountId) => {

@@ -19,10 +19,13 @@ import type { Clock } from './db/clock.ts'
 import { openPepper } from './db/keyring.ts'
 import type { Db } from './db/schema.ts'
 import { createNotices } from './messaging/notices.ts'
+import { createApis } from './oidc/apis.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createSigningKeys } from './oidc/keys.ts'
+import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
+import { createSubjects } from './oidc/subjects.ts'
 import { createOutbound } from './outbound/outbound.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
@@ -49,7 +52,8 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
   const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
   const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed)
-  const fingerprint = createFingerprints(await openPepper(db, vault))
+  const pepper = await openPepper(db, vault)
+  const fingerprint = createFingerprints(pepper)
   const throttle = createThrottle({ db, clock })
   const links = createLinks({ db, clock })
   const signerKeys = createSignerKeys({ db, vault })
@@ -153,10 +157,16 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
       db,
       clock,
       vault,
-      production: config.production,
-      checkTarget: outbound.check,
+      rules: {
+        production: config.production,
+        judgeUrl: outbound.judge,
+        checkTarget: outbound.check,
+      },
     }),
     signingKeys: createSigningKeys({ db, vault, clock }),
+    apis: createApis({ db, clock, issuer: config.issuer }),
+    replays: createReplays({ db, clock }),
+    subjects: createSubjects(pepper),
     imports: createImports({
       db,
       clock,

@@ -23,6 +23,8 @@ export const EVENT_TYPES = [
   'alert.gateway',
   'alert.locks',
   'alert.prefix',
+  'api.created',
+  'api.deleted',
   'authenticator.added',
   'authenticator.removed',
   'backup-code.used',

@@ -17,6 +17,14 @@ export function clientAsJson(client: ClientSummary) {
     pkce: client.pkce,
     backchannel_logout_uri: client.backchannelLogoutUri,
     backchannel_logout_session_required: client.backchannelLogoutSessionRequired,
+    jwks: client.jwks,
+    jwks_uri: client.jwksUri,
+    id_token_signed_response_alg: client.idTokenAlgorithm,
+    require_pushed_authorization_requests: client.requirePar,
+    dpop_bound_access_tokens: client.requireDpop,
+    subject_type: client.subjectType,
+    sector: client.sector,
+    api_scope: client.apiScopes.join(' '),
     version: client.version,
     created_at: client.createdAt,
     updated_at: client.updatedAt,
@@ -67,9 +75,20 @@ function described(client: ClientSummary): string {
     ['PKCE', client.pkce],
     ['told of sign-outs', client.backchannelLogoutUri ?? '-'],
     ['sid in its tokens', yesOrNo(client.backchannelLogoutSessionRequired)],
+    ['scopes at APIs', client.apiScopes.join(' ') || '-'],
+    ['proves itself by', provenBy(client)],
+    ['ID tokens', client.idTokenAlgorithm],
+    ['must push requests', yesOrNo(client.requirePar)],
+    ['must use DPoP', yesOrNo(client.requireDpop)],
+    ['subjects', client.sector === null ? 'public' : `pairwise, within ${client.sector}`],
     ['changed', client.updatedAt.toISOString()],
     ['old secret until', client.previousSecretUntil?.toISOString() ?? '-'],
   ])
+}
+
+function provenBy({ public: isPublic, jwks, jwksUri }: ClientSummary): string {
+  if (jwks) return `keys: ${jwks.keys.map(({ kid }) => kid ?? 'without an id').join(' ')}`
+  return jwksUri ?? (isPublic ? 'nothing' : 'its secret')
 }
 
 function listed(clients: readonly ClientSummary[]): string {

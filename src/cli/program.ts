@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
 import { addAlertCommands } from './alerts.ts'
+import { addApiCommands } from './api.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
 import { addBypassCodeCommands } from './bypass-codes.ts'
@@ -36,6 +37,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addBackupCodeCommands(program)
   addBypassCodeCommands(program)
   addClientCommands(program)
+  addApiCommands(program)
   addKeyCommands(program)
   addImport(program)
   addExportCommands(program)

@@ -10,7 +10,7 @@ export const alerts = {
   }),
   WEBHOOK_ALLOWED_HOSTS: variable('WEBHOOK_ALLOWED_HOSTS', hosts.default(new Set()), {
     meaning:
-      'hosts of [webhooks](alerts.md#where-webhooks-may-lead), and of apps [told of sign-outs](connect-an-app.md#told-of-sign-outs), that may be inside your network, and without TLS; comma-separated names and addresses, without ports',
+      'hosts of [webhooks](alerts.md#where-webhooks-may-lead), of apps [told of sign-outs](connect-an-app.md#told-of-sign-outs), and of [apps’ keys](protocol.md#keys-in-place-of-a-secret), that may be inside your network, and without TLS; comma-separated names and addresses, without ports',
     example: 'hooks.intranet.example,10.0.0.5',
     otherwise: 'none: only https: addresses that everyone can reach',
   }),

@@ -14,9 +14,11 @@ import type {
   NoticeTable,
 } from './tables/messaging.ts'
 import type {
+  ApiTable,
   ClientTable,
   LogoutDeliveryTable,
   OidcRecordTable,
+  OidcReplayTable,
   SigningKeyTable,
 } from './tables/oidc.ts'
 import type {
@@ -94,9 +96,13 @@ export interface Database {
   /** alerts */
   alert_delivery: AlertDeliveryTable
   /** oidc */
+  api: ApiTable
+  /** oidc */
   client: ClientTable
   /** oidc */
   oidc_record: OidcRecordTable
+  /** oidc */
+  oidc_replay: OidcReplayTable
   /** oidc */
   signing_key: SigningKeyTable
   /** oidc */

@@ -1,6 +1,7 @@
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { isPassing } from '../db/faults.ts'
 import type { Clients } from './clients.ts'
+import { TTL } from './lives.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 /**
@@ -22,11 +23,21 @@ export function createAdapter(units: UnitsOfWork, clients: Clients): (model: str
     findByUid: (uid) => guarded(() => units.current().findByUid(uid)),
     // Only the device flow has user codes, and it is off.
     findByUserCode: async () => undefined,
-    upsert: async (id, payload, expiresIn) => units.current().upsert(model, id, payload, expiresIn),
+    upsert: async (id, payload, expiresIn) =>
+      units.current().upsert(model, id, payload, kept(model, expiresIn)),
     destroy: async (id) => units.current().destroy(model, id),
     consume: async (id) => units.current().consume(model, id),
     revokeByGrantId: async (grantId) => units.current().revokeGrant(grantId),
   })
+}
+
+/**
+ * How long a record stays. A pushed request can be begun with for as long as its payload says, and must be there to be
+ * used up when the last sign-in that began with it ends: else two of them would get a code (RFC 9126 section 4).
+ */
+function kept(model: string, expiresIn: number | undefined): number | undefined {
+  const longer = model === 'PushedAuthorizationRequest' && expiresIn !== undefined
+  return longer ? expiresIn + TTL.Interaction : expiresIn
 }
 
 /**

@@ -5,29 +5,31 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES } from './claims.ts'
 import { type ClientSummary, metadataText, summaryColumns, summaryOf } from './client-rows.ts'
 import { unknownClient } from './client-secrets.ts'
-import { assertLogoutUri, type CheckTarget } from './logout-uris.ts'
+import { assertLogoutUri } from './logout-uris.ts'
 import {
   assertSensible,
   type ClientChanges,
   clientChanges,
+  hasKeys,
   type Registration,
+  type RegistrationRules,
 } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
+import { withSector } from './sectors.ts'
 
 interface Dependencies {
   db: Db
   clock: Clock
-  /** whether plain http redirects are refused except to loopback */
-  production: boolean
-  checkTarget: CheckTarget
+  rules: RegistrationRules
 }
 
 /** Changing a client's registration. */
-export function createClientChanges({ db, clock, production, checkTarget }: Dependencies) {
+export function createClientChanges({ db, clock, rules }: Dependencies) {
   /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
   async function endGiven(on: Db, id: string): Promise<number> {
     const { numAffectedRows } = await sql`
@@ -47,7 +49,7 @@ export function createClientChanges({ db, clock, production, checkTarget }: Depe
       const parsed = clientChanges.safeParse(changes)
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
       assertNotBuiltIn(id)
-      await assertLogoutUri(parsed.data.backchannelLogoutUri, checkTarget)
+      await assertLogoutUri(parsed.data.backchannelLogoutUri, rules.checkTarget)
       return db.transaction().execute(async (trx) => {
         // Held until the end, so that nothing comes between what is checked and what is stored.
         const row = await trx
@@ -60,10 +62,12 @@ export function createClientChanges({ db, clock, production, checkTarget }: Depe
         if (ifVersion !== undefined && row.version !== ifVersion) throw changedMeanwhile(id)
         const before = summaryOf(row)
         const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
-        const after: Registration = { ...before, ...Object.fromEntries(given) }
+        const after = withSector({ ...before, ...Object.fromEntries(given) }, parsed.data.sector)
         const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
         if (changed.length === 0) return before
-        assertSensible(after, production)
+        assertSensible(after, rules)
+        await assertOffered(trx, after.apiScopes)
+        if (hasKeys(before) && !hasKeys(after)) throw noWayLeft()
         const stored = await trx
           .updateTable('client')
           .set({
@@ -71,6 +75,8 @@ export function createClientChanges({ db, clock, production, checkTarget }: Depe
             metadata: metadataText(after),
             first_party: after.firstParty,
             second_factor: after.secondFactor,
+            // A secret beside the keys would open what they are to protect.
+            ...(hasKeys(after) && NO_SECRET),
             version: sql`version + 1`,
             updated_at: clock(),
           })
@@ -86,15 +92,31 @@ export function createClientChanges({ db, clock, production, checkTarget }: Depe
   }
 }
 
+const NO_SECRET = { secret: null, previous_secret: null, previous_secret_until: null }
+
+function noWayLeft(): Refusal {
+  return new Refusal(
+    'client',
+    400,
+    'A client that has keys has no secret, so it would have nothing left to prove who it is: give it other keys, or register another one.',
+  )
+}
+
 const MEMBERS = clientChanges.keyof().options
 
-/** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins than before. */
+/** Whether a scope or a grant was taken away, or that nobody is asked, or more is asked of sign-ins or tokens than before. */
 function mayLess(before: Registration, after: Registration): boolean {
   const scopes: readonly string[] = after.scope ?? PERSON_SCOPES
-  const lost = (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope))
+  const lost =
+    (before.scope ?? PERSON_SCOPES).some((scope) => !scopes.includes(scope)) ||
+    before.apiScopes.some((scope) => !after.apiScopes.includes(scope))
   const raised = before.secondFactor !== 'required' && after.secondFactor === 'required'
   const fewer = before.grants.some((grant) => !after.grants.includes(grant))
-  return lost || raised || fewer || (before.firstParty && !after.firstParty)
+  const bound = after.requireDpop && !before.requireDpop
+  // Tokens would go on telling who people were there before.
+  const renamed = before.subjectType !== after.subjectType || before.sector !== after.sector
+  const asked = before.firstParty && !after.firstParty
+  return lost || raised || fewer || asked || bound || renamed
 }
 
 function changedMeanwhile(id: string): Refusal {

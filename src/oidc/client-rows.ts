@@ -4,7 +4,9 @@ import type { Clock } from '../db/clock.ts'
 import type { ClientTable } from '../db/tables/oidc.ts'
 import { isBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES, SCOPES } from './claims.ts'
-import { GRANTS, newClient, type Registration } from './new-client.ts'
+import { publicKeys } from './client-keys.ts'
+import { SIGNING_ALGORITHMS } from './keys.ts'
+import { GRANTS, hasKeys, newClient, type Registration } from './new-client.ts'
 import { isNative } from './redirect-uris.ts'
 
 /** What the provider needs of a client, beside whatever else a statement selects. */
@@ -64,13 +66,21 @@ const storedMetadata = z.object({
   post_logout_redirect_uris: z.array(z.string()),
   grant_types: z.array(z.enum(GRANTS)),
   response_types: z.array(z.literal('code')),
-  token_endpoint_auth_method: z.enum(['none', 'client_secret_basic']),
+  token_endpoint_auth_method: z.enum(['none', 'client_secret_basic', 'private_key_jwt']),
   application_type: z.enum(['web', 'native']),
   scope: z.string().optional(),
   introspects: z.array(z.string()).default([]),
   pkce: newClient.shape.pkce,
   backchannel_logout_uri: z.string().optional(),
   backchannel_logout_session_required: z.boolean().optional(),
+  jwks: publicKeys.optional(),
+  jwks_uri: z.string().optional(),
+  id_token_signed_response_alg: z.enum(SIGNING_ALGORITHMS).default('RS256'),
+  require_pushed_authorization_requests: z.boolean().default(false),
+  dpop_bound_access_tokens: z.boolean().default(false),
+  subject_type: z.enum(['public', 'pairwise']).default('public'),
+  sector_identifier_uri: z.string().optional(),
+  api_scopes: z.array(z.string()).default([]),
 })
 const scopes = z.array(z.enum(SCOPES))
 
@@ -83,7 +93,7 @@ export function metadataText(client: Registration): string {
     post_logout_redirect_uris: client.postLogoutRedirectUris,
     grant_types: client.grants,
     response_types: client.grants.includes('authorization_code') ? ['code'] : [],
-    token_endpoint_auth_method: client.public ? 'none' : 'client_secret_basic',
+    token_endpoint_auth_method: authMethodOf(client),
     application_type: native ? 'native' : 'web',
     ...(client.scope && { scope: client.scope.join(' ') }),
     introspects: client.introspects,
@@ -92,19 +102,34 @@ export function metadataText(client: Registration): string {
       backchannel_logout_uri: client.backchannelLogoutUri,
       backchannel_logout_session_required: client.backchannelLogoutSessionRequired,
     }),
+    ...(client.jwks && { jwks: client.jwks }),
+    ...(client.jwksUri && { jwks_uri: client.jwksUri }),
+    id_token_signed_response_alg: client.idTokenAlgorithm,
+    require_pushed_authorization_requests: client.requirePar,
+    dpop_bound_access_tokens: client.requireDpop,
+    subject_type: client.subjectType,
+    // Only its host counts; nothing is fetched from there.
+    ...(client.sector !== null && { sector_identifier_uri: `https://${client.sector}/` }),
+    api_scopes: client.apiScopes,
   }
   return JSON.stringify(metadata)
+}
+
+function authMethodOf(client: Registration) {
+  if (client.public) return 'none'
+  return hasKeys(client) ? 'private_key_jwt' : 'client_secret_basic'
 }
 
 /** What is stored, with the scopes that a client has whose registration names none. */
 export function metadataOf({ client_metadata }: ClientRow) {
   const {
     introspects,
+    api_scopes: apiScopes,
     pkce,
     scope = PERSON_SCOPES.join(' '),
     ...own
   } = storedMetadata.parse(client_metadata)
-  return { introspects, pkce, metadata: { ...own, scope } }
+  return { introspects, apiScopes, pkce, metadata: { ...own, scope } }
 }
 
 export function summaryOf(row: Summarized): ClientSummary {
@@ -123,6 +148,14 @@ export function summaryOf(row: Summarized): ClientSummary {
     pkce: metadata.pkce,
     backchannelLogoutUri: metadata.backchannel_logout_uri ?? null,
     backchannelLogoutSessionRequired: metadata.backchannel_logout_session_required ?? false,
+    jwks: metadata.jwks ?? null,
+    jwksUri: metadata.jwks_uri ?? null,
+    idTokenAlgorithm: metadata.id_token_signed_response_alg,
+    requirePar: metadata.require_pushed_authorization_requests,
+    requireDpop: metadata.dpop_bound_access_tokens,
+    subjectType: metadata.subject_type,
+    sector: URL.parse(metadata.sector_identifier_uri ?? '')?.host ?? null,
+    apiScopes: metadata.api_scopes,
     version: row.version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

@@ -76,7 +76,11 @@ export function createClientSecrets({ db, clock, vault }: { db: Db; clock: Clock
           .executeTakeFirst()
         if (!before) throw unknownClient(id)
         if (!before.secret) {
-          throw new Refusal('no_secret', 409, `The client ${id} is public: it has no secret.`)
+          throw new Refusal(
+            'no_secret',
+            409,
+            `The client ${id} has no secret: it is public, or has keys in place of one.`,
+          )
         }
         const old = vault.open(before.secret, place(id))
         const kept = overlapSeconds > 0

@@ -12,7 +12,12 @@ export type ClientThrottle = ReturnType<typeof createClientThrottle>
 const REMEMBERED = 10_000
 
 /** Routes that clients show their secret to. */
-const AUTHENTICATED = new Set<unknown>(['token', 'introspection'])
+const AUTHENTICATED = new Set<unknown>([
+  'token',
+  'introspection',
+  'revocation',
+  'pushed_authorization_request',
+])
 
 interface Dependencies {
   throttle: Throttle
@@ -72,6 +77,8 @@ export function createClientThrottle({ throttle, units, fingerprint }: Dependenc
   return (provider: Provider): Middleware => {
     provider.on('grant.error', note)
     provider.on('introspection.error', note)
+    provider.on('revocation.error', note)
+    provider.on('pushed_authorization_request.error', note)
     return slowDown
   }
 }

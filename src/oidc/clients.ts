@@ -6,6 +6,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn, BUILT_IN } from './built-in.ts'
 import { createClientChanges } from './client-changes.ts'
 import {
@@ -18,9 +19,16 @@ import {
   summaryOf,
 } from './client-rows.ts'
 import { createClientSecrets } from './client-secrets.ts'
-import { assertLogoutUri, type CheckTarget } from './logout-uris.ts'
-import { assertSensible, type NewClient, newClient } from './new-client.ts'
+import { assertLogoutUri } from './logout-uris.ts'
+import {
+  assertSensible,
+  hasKeys,
+  type NewClient,
+  newClient,
+  type RegistrationRules,
+} from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
+import { withSector } from './sectors.ts'
 
 export type { ClientSummary, NewClient }
 export type Clients = ReturnType<typeof createClients>
@@ -39,15 +47,13 @@ interface Dependencies {
   db: Db
   clock: Clock
   vault: Vault
-  /** whether plain http redirects are refused except to loopback */
-  production: boolean
-  checkTarget: CheckTarget
+  rules: RegistrationRules
 }
 
 /** Registered relying parties. */
-export function createClients({ db, clock, vault, production, checkTarget }: Dependencies) {
+export function createClients({ db, clock, vault, rules }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
-  const changes = createClientChanges({ db, clock, production, checkTarget })
+  const changes = createClientChanges({ db, clock, rules })
 
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
@@ -62,18 +68,19 @@ export function createClients({ db, clock, vault, production, checkTarget }: Dep
   return {
     /**
      * Registers a client.
-     * @returns its secret, readable only now; undefined for a public client
+     * @returns its secret, readable only now; undefined for a client that is public or has keys
      * @throws Refusal naming what is wrong
      */
     async create(input: NewClient): Promise<{ id: string; secret: string | undefined }> {
       const parsed = newClient.safeParse(input)
       if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
-      const client = parsed.data
+      const client = withSector(parsed.data, parsed.data.sector)
       assertNotBuiltIn(client.id)
-      assertSensible(client, production)
-      await assertLogoutUri(client.backchannelLogoutUri, checkTarget)
-      const made = client.public ? undefined : secrets.make(client.id)
+      assertSensible(client, rules)
+      await assertLogoutUri(client.backchannelLogoutUri, rules.checkTarget)
+      const made = client.public || hasKeys(client) ? undefined : secrets.make(client.id)
       await db.transaction().execute(async (trx) => {
+        await assertOffered(trx, client.apiScopes)
         const inserted = await trx
           .insertInto('client')
           .values({
@@ -140,6 +147,9 @@ export function createClients({ db, clock, vault, production, checkTarget }: Dep
 
     /** The scopes a client may ask for. */
     scopeOf: (row: ClientRow): string => metadataOf(row).metadata.scope,
+
+    /** The scopes of APIs that a client may ask for. */
+    apiScopesOf: (row: ClientRow): readonly string[] => metadataOf(row).apiScopes,
 
     /** The apps whose access tokens a client may introspect, beside its own. */
     introspectedBy: (row: ClientRow): readonly string[] => metadataOf(row).introspects,

@@ -53,14 +53,14 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
       for (const { key, payload, id, name, in_session: inSession, has_tokens: hasTokens } of rows) {
         const grant = sealed.open(key, payload, null)
         const { iat = 0 } = grant
-        const granted = scopesOf(grant)
+        const held = scopesOf(grant)
         // Without offline access, tokens are dead once their session is.
-        if (!inSession && !(hasTokens && granted.includes('offline_access'))) continue
+        if (!inSession && !(hasTokens && held.includes('offline_access'))) continue
         const { scopes = [], since = new Date(iat * 1000) } = apps.get(id) ?? {}
         apps.set(id, {
           clientId: id,
           name,
-          scopes: [...new Set([...scopes, ...granted])],
+          scopes: [...new Set([...scopes, ...held])],
           since: new Date(Math.min(since.getTime(), iat * 1000)),
         })
       }
@@ -87,10 +87,15 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
   }
 }
 
-const grantedScope = z.object({ openid: z.object({ scope: z.string() }) })
+const granted = z.object({
+  openid: z.object({ scope: z.string().default('') }).optional(),
+  resources: z.record(z.string(), z.string()).default({}),
+})
 
-/** The scopes a grant holds; one that was made for nothing has none. */
+/** The scopes a grant holds, at APIs too; one that was made for nothing has none. */
 function scopesOf(payload: StoredPayload): string[] {
-  const { data } = grantedScope.safeParse(payload)
-  return data?.openid.scope.split(' ').filter((scope) => scope !== '') ?? []
+  const { openid, resources } = granted.parse(payload)
+  return [openid?.scope ?? '', ...Object.values(resources)]
+    .flatMap((scope) => scope.split(' '))
+    .filter((scope) => scope !== '')
 }

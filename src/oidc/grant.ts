@@ -1,5 +1,6 @@
 import type { Grant, KoaContextWithOIDC } from 'oidc-provider'
 import { partClaims } from './claims.ts'
+import { holdsResources, resourceScopesAsked } from './resources.ts'
 
 /**
  * The grant an authorization request runs on: the one consent was given for, or, for a first-party
@@ -22,11 +23,15 @@ export async function loadGrant(
   const grant = existing ?? new Grant({ accountId: account.accountId, clientId: client.clientId })
   const scopes = new Set(grant.getOIDCScope().split(' '))
   const claims = new Set(grant.getOIDCClaimsEncountered())
+  const atApis = resourceScopesAsked(ctx)
   const covers =
-    isWithin(oidc.requestParamOIDCScopes, scopes) && isWithin(oidc.requestParamClaims, claims)
+    isWithin(oidc.requestParamOIDCScopes, scopes) &&
+    isWithin(oidc.requestParamClaims, claims) &&
+    holdsResources(grant, atApis)
   if (existing && covers) return grant
   grant.addOIDCScope([...oidc.requestParamOIDCScopes].join(' '))
   grantClaims(grant, client.scope, oidc.requestParamClaims)
+  for (const [resource, asked] of atApis) grant.addResourceScope(resource, asked)
   await grant.save()
   return grant
 }

@@ -10,8 +10,9 @@ import { MINUTE, PUBLIC_SECONDS, SESSION_AT_MOST } from './lives.ts'
 
 export type SigningKeys = ReturnType<typeof createSigningKeys>
 
-/** RS256 is what every client library verifies by default; ES256 is there for clients that ask for it. */
-const ALGORITHMS = ['RS256', 'ES256'] as const
+/** RS256 is what every client library verifies by default; the others are there for clients registered for them. */
+export const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
+type Algorithm = (typeof SIGNING_ALGORITHMS)[number]
 /** Any fixed number: instances that make keys take turns under it. */
 const LOCK = 7_326_001
 
@@ -45,18 +46,26 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
   /** Those that signed last come first, those that are yet to sign come last. */
   const ordered = () => sql`order by activates_at > ${clock()}, activates_at desc, kid`
 
-  async function areThere(on: Db): Promise<boolean> {
-    const { rows } = await sql`select from signing_key where ${standing()} limit 1`.execute(on)
-    return rows.length > 0
+  /** Algorithms that no key is there to go on with: all of them at first, a new one after an upgrade. */
+  async function missing(on: Db): Promise<Algorithm[]> {
+    const { rows } = await sql<{ algorithm: string }>`
+      select distinct algorithm from signing_key where retires_at is null`.execute(on)
+    const there = new Set(rows.map(({ algorithm }) => algorithm))
+    return SIGNING_ALGORITHMS.filter((algorithm) => !there.has(algorithm))
   }
 
-  /** Makes the first keys, unless another instance has. */
+  /**
+   * Makes the keys that are missing, unless another instance has. They sign at once: nobody can be registered for an
+   * algorithm before the version that has it runs. The version before this one publishes them, and signs with none.
+   */
   async function ensure(): Promise<void> {
-    if (await areThere(db)) return
-    const made = await makeKeys(vault)
+    const wanted = await missing(db)
+    if (wanted.length === 0) return
+    const made = await makeKeys(wanted, vault)
     await underLock(db, async (trx) => {
-      if (await areThere(trx)) return
-      await insert(trx, made, clock())
+      const still: readonly string[] = await missing(trx)
+      const due = made.filter(({ algorithm }) => still.includes(algorithm))
+      if (due.length > 0) await insert(trx, due, clock())
     })
   }
 
@@ -124,7 +133,7 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
     async rotate({ now = false }: { now?: boolean } = {}): Promise<SigningKey[]> {
       await ensure()
       if (!now) await assertNoneUnderWay(db)
-      const made = await makeKeys(vault)
+      const made = await makeKeys(SIGNING_ALGORITHMS, vault)
       await underLock(db, async (trx) => {
         if (now) {
           await sql`delete from signing_key`.execute(trx)
@@ -165,11 +174,11 @@ function underLock(db: Db, work: (trx: Db) => Promise<void>): Promise<void> {
 
 type MadeKey = Awaited<ReturnType<typeof makeKey>>
 
-function makeKeys(vault: Vault): Promise<MadeKey[]> {
-  return Promise.all(ALGORITHMS.map((algorithm) => makeKey(algorithm, vault)))
+function makeKeys(algorithms: readonly Algorithm[], vault: Vault): Promise<MadeKey[]> {
+  return Promise.all(algorithms.map((algorithm) => makeKey(algorithm, vault)))
 }
 
-async function makeKey(algorithm: (typeof ALGORITHMS)[number], vault: Vault) {
+async function makeKey(algorithm: Algorithm, vault: Vault) {
   const { privateKey } = await generateKeyPair(algorithm, {
     extractable: true,
     modulusLength: 2048,

@@ -7,3 +7,34 @@ export const PUBLIC_SECONDS = 5 * MINUTE
 
 /** A session ends this long after the sign-in whatever happens (SES-04; NIST SP 800-63B-4, AAL2). */
 export const SESSION_AT_MOST = DAY
+
+/** A session ends when it isn't used for this long. */
+const SESSION_IDLE = 12 * HOUR
+
+/** Lives in seconds, every one chosen. */
+export const TTL = {
+  /** long enough to read a text twice, short enough that a forgotten tab is nothing */
+  Interaction: 15 * MINUTE,
+  AuthorizationCode: MINUTE,
+  IdToken: 15 * MINUTE,
+  AccessToken: accessTokenSeconds,
+  ClientCredentials: accessTokenSeconds,
+  Session: sessionSeconds,
+  RefreshToken: 14 * DAY,
+  Grant: 14 * DAY,
+}
+
+/** What is left of a session's life; the provider asks each time it is used. */
+function sessionSeconds(_ctx: unknown, { loginTs }: { loginTs?: number | undefined }): number {
+  if (loginTs === undefined) return SESSION_IDLE
+  const left = loginTs + SESSION_AT_MOST - Math.floor(Date.now() / 1000)
+  return Math.max(1, Math.min(SESSION_IDLE, left))
+}
+
+/** What an API's registration says of its own tokens. */
+function accessTokenSeconds(
+  _ctx: unknown,
+  { resourceServer }: { resourceServer?: { accessTokenTTL?: number | undefined } | undefined },
+): number {
+  return resourceServer?.accessTokenTTL ?? 15 * MINUTE
+}

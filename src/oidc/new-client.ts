@@ -1,6 +1,10 @@
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { isAdminScope, SCOPES } from './claims.ts'
+import { assertPublicKeys, publicKeys } from './client-keys.ts'
+import { SIGNING_ALGORITHMS } from './keys.ts'
+import type { CheckTarget } from './logout-uris.ts'
+import { apiScope } from './new-api.ts'
 import { assertRedirect } from './redirect-uris.ts'
 
 export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
@@ -54,6 +58,41 @@ const members = {
     .describe(
       'Whether its requests must have a code challenge; `optional` is for confidential clients that can’t send one, and where one is sent it holds all the same.',
     ),
+  jwks: publicKeys
+    .nullable()
+    .describe(
+      'Public keys that it proves with who it is (`private_key_jwt`), as a JSON Web Key Set; then it has no secret.',
+    ),
+  jwksUri: z
+    .string()
+    .max(2000)
+    .nullable()
+    .describe('Where such keys are read, in place of `jwks`: an https address outside.'),
+  idTokenAlgorithm: z.enum(SIGNING_ALGORITHMS).describe('What its ID tokens are signed with.'),
+  requirePar: z
+    .boolean()
+    .describe(
+      'Whether it must push its authorization requests (RFC 9126) before it sends people here.',
+    ),
+  requireDpop: z
+    .boolean()
+    .describe('Whether it gets only tokens that are bound to a key of its own (DPoP, RFC 9449).'),
+  subjectType: z
+    .enum(['public', 'pairwise'])
+    .describe(
+      'Whether people have the same `sub` here as at other apps, or one of this app’s own.',
+    ),
+  sector: z
+    .string()
+    .regex(/^[a-z0-9.-]{1,253}(:\d{1,5})?$/, 'a sector is a host, as app.example.com')
+    .nullable()
+    .describe(
+      'With pairwise subjects, the host whose apps share one `sub`; that of its redirect URIs where none is named.',
+    ),
+  apiScopes: z
+    .array(apiScope)
+    .max(100)
+    .describe('Scopes of APIs that it may ask for, with the API in `resource` (RFC 8707).'),
 }
 
 /** A relying party as an admin registers it. */
@@ -77,6 +116,14 @@ export const newClient = z.strictObject({
   pkce: members.pkce.default('required'),
   backchannelLogoutUri: members.backchannelLogoutUri.default(null),
   backchannelLogoutSessionRequired: members.backchannelLogoutSessionRequired.default(false),
+  jwks: members.jwks.default(null),
+  jwksUri: members.jwksUri.default(null),
+  idTokenAlgorithm: members.idTokenAlgorithm.default('RS256'),
+  requirePar: members.requirePar.default(false),
+  requireDpop: members.requireDpop.default(false),
+  subjectType: members.subjectType.default('public'),
+  sector: members.sector.default(null),
+  apiScopes: members.apiScopes.default([]),
 })
 export type NewClient = z.input<typeof newClient>
 
@@ -94,11 +141,25 @@ function tellOfFixed({ code, keys = [] }: { code?: string; keys?: unknown }): st
     : undefined
 }
 
-/**
- * @param production whether plain http redirects are refused except to loopback
- * @throws Refusal naming what is wrong
- */
-export function assertSensible(client: Registration, production: boolean): void {
+/** Whether a client proves who it is by keys of its own, and not by a secret. */
+export function hasKeys({ jwks, jwksUri }: Pick<Registration, 'jwks' | 'jwksUri'>): boolean {
+  return jwks !== null || jwksUri !== null
+}
+
+/** What a registration is judged by. */
+export interface RegistrationRules {
+  /** whether plain http redirects are refused except to loopback */
+  production: boolean
+  /** what is wrong with an address that we would fetch from, as the end of a sentence */
+  judgeUrl(url: string): string | undefined
+  checkTarget: CheckTarget
+}
+
+/** @throws Refusal naming what is wrong */
+export function assertSensible(
+  client: Registration,
+  { production, judgeUrl }: RegistrationRules,
+): void {
   const refuse = (sentence: string) => new Refusal('client', 400, sentence)
   const interactive = client.grants.includes('authorization_code')
   const admin = client.scope?.some(isAdminScope)
@@ -124,6 +185,15 @@ export function assertSensible(client: Registration, production: boolean): void 
     throw refuse(
       'A public client has nothing but PKCE to protect its codes, so it can’t do without.',
     )
+  if (client.public && hasKeys(client))
+    throw refuse('A public client can keep no private key, so it has no keys.')
+  if (client.jwks && client.jwksUri)
+    throw refuse('Give the keys themselves or where they are read, not both.')
+  if (client.jwks) assertPublicKeys(client.jwks)
+  const problem = client.jwksUri !== null && judgeUrl(client.jwksUri)
+  if (problem) throw refuse(`The address of the keys ${problem}.`)
+  if (client.requirePar && !interactive)
+    throw refuse('A client that signs nobody in has no authorization requests to push.')
   for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
     assertRedirect(uri, client.public, production)
 }

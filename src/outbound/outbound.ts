@@ -63,6 +63,33 @@ export function createOutbound({
   const free = new Agent({ connect: { timeout: timeoutMs } })
 
   return {
+    /** What is wrong with an address, as far as it tells by itself, as the end of a sentence; undefined when nothing is. */
+    judge(text: string): string | undefined {
+      const target = judgeTarget(text, trustedHosts)
+      return 'problem' in target ? target.problem : undefined
+    },
+
+    /**
+     * `fetch`, guarded, for a library that takes one. The caller limits time and size; no redirect is followed.
+     * @throws Error for an address that must not be asked
+     */
+    async fetch(url: string, { method, headers, body, signal }: RequestInit = {}) {
+      const target = judgeTarget(url, trustedHosts)
+      if ('problem' in target) throw new Error(`the URL ${target.problem}`)
+      const answer = await request(target.url, {
+        method: method === 'POST' ? 'POST' : 'GET',
+        headers: Object.fromEntries(new Headers(headers)),
+        ...(typeof body === 'string' && { body }),
+        ...(body instanceof URLSearchParams && { body: body.toString() }),
+        ...(signal && { signal }),
+        dispatcher: target.trusted ? free : guarded,
+      })
+      return new Response(answer.statusCode === 204 ? null : ReadableStream.from(answer.body), {
+        status: answer.statusCode,
+        headers: plainHeaders(answer.headers),
+      })
+    },
+
     /**
      * Whether something could be sent to an address now; it is looked at again whenever something is.
      * @returns what is wrong, as the end of a sentence; undefined when nothing is
@@ -123,4 +150,11 @@ function problemOf(error: unknown): string {
   if (error instanceof LeadsInside) return `the URL ${LEADS_INSIDE}`
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   return typeof code === 'string' && /^[A-Z0-9_]{1,64}$/.test(code) ? code : 'connection failed'
+}
+
+function plainHeaders(headers: Record<string, string | string[] | undefined>): Headers {
+  const plain = new Headers()
+  for (const [name, value] of Object.entries(headers))
+    for (const one of [value ?? []].flat()) plain.append(name, one)
+  return plain
 }

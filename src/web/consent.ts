@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { z } from 'zod'
 import type { MessageKey } from '../languages/language.ts'
+import type { Apis } from '../oidc/apis.ts'
 import { isAdminScope, partClaims } from '../oidc/claims.ts'
 import type { Clients } from '../oidc/clients.ts'
 import { grantClaims } from '../oidc/grant.ts'
@@ -16,6 +17,7 @@ export type Consent = ReturnType<typeof createConsent>
 interface Dependencies {
   provider: Provider
   clients: Clients
+  apis: Apis
   signIn: SignIn
   visitors: Visitors
   steps: Steps
@@ -35,25 +37,39 @@ export const SHARED: Record<string, { title: MessageKey; detail: MessageKey }> =
 const missing = z.object({
   missingOIDCScope: z.array(z.string()).default([]),
   missingOIDCClaims: z.array(z.string()).default([]),
+  missingResourceScopes: z.record(z.string(), z.array(z.string())).default({}),
 })
 
 /** Asks a person before an app that isn't first-party gets anything. */
-export function createConsent({ provider, clients, signIn, visitors, steps, pages }: Dependencies) {
+export function createConsent(deps: Dependencies) {
+  const { provider, clients, apis, signIn, visitors, steps, pages } = deps
   /** What the app may get of what it asks for; claims outside its registration are neither named nor given. */
   function askedOf(interaction: Interaction) {
-    const { missingOIDCScope: scopes, missingOIDCClaims: claims } = missing.parse(
-      interaction.prompt.details,
-    )
+    const {
+      missingOIDCScope: scopes,
+      missingOIDCClaims: claims,
+      missingResourceScopes: resources,
+    } = missing.parse(interaction.prompt.details)
     const client = signIn.clientOf(interaction)
     const scope = client && clients.scopeOf(client)
-    return { client, scope, scopes, claims, shown: partClaims(scope, claims).allowed }
+    return { client, scope, scopes, claims, resources, shown: partClaims(scope, claims).allowed }
+  }
+
+  /** Scopes of APIs with whose they are, as the API's admin called it. */
+  async function named(scopes: readonly string[]): Promise<string[]> {
+    if (scopes.every((scope) => SHARED[scope] || isAdminScope(scope))) return []
+    return (await apis.list()).flatMap((api) =>
+      api.scopes.filter((scope) => scopes.includes(scope)).map((scope) => `${api.name}: ${scope}`),
+    )
   }
 
   return {
-    show(ctx: Context, visitor: Visitor, interaction: Interaction): void {
-      const { client, scopes: asked, shown } = askedOf(interaction)
+    async show(ctx: Context, visitor: Visitor, interaction: Interaction): Promise<void> {
+      const { client, scopes: asked, shown, resources } = askedOf(interaction)
       // A native app is asked for each time, also when nothing new is shared: then everything is named.
-      const scopes = asked.length > 0 ? asked : String(interaction.params.scope ?? '').split(' ')
+      const isNew = asked.length > 0 || Object.keys(resources).length > 0
+      const scopes = isNew ? asked : String(interaction.params.scope ?? '').split(' ')
+      const atApis = await named(isNew ? Object.values(resources).flat() : scopes)
       const redirect = URL.parse(String(interaction.params.redirect_uri))
       const { formToken, cancelUrl, actionUrl } = steps.links(visitor)
       const { say } = pages.languageOf(ctx)
@@ -67,7 +83,7 @@ export function createConsent({ provider, clients, signIn, visitors, steps, page
           ...scopes
             .flatMap((scope) => SHARED[scope] ?? [])
             .map(({ title, detail }) => ({ title: say(title), detail: say(detail), named: false })),
-          ...[...scopes.filter(isAdminScope), ...shown].map((name) => ({
+          ...[...scopes.filter(isAdminScope), ...atApis, ...shown].map((name) => ({
             title: name,
             detail: say('consent.claimDetail'),
             named: true,
@@ -83,14 +99,16 @@ export function createConsent({ provider, clients, signIn, visitors, steps, page
       const { params, prompt, session, grantId } = interaction
       if (prompt.name !== 'consent' || interaction.result || !session?.accountId)
         return steps.back(ctx, visitor)
-      const { scope, scopes, claims } = askedOf(interaction)
+      const { scope, scopes, claims, resources } = askedOf(interaction)
       const { Grant } = provider
       const held = grantId ? await Grant.find(grantId) : undefined
       const grant =
         held ?? new Grant({ accountId: session.accountId, clientId: String(params.client_id) })
       if (scopes.length > 0) grant.addOIDCScope(scopes.join(' '))
       grantClaims(grant, scope, claims)
-      signIn.recordConsent(interaction, scopes)
+      for (const [resource, names] of Object.entries(resources))
+        grant.addResourceScope(resource, names)
+      signIn.recordConsent(interaction, [...scopes, ...Object.values(resources).flat()])
       await signIn.finish(ctx, { consent: { grantId: await grant.save() } })
     },
   }

@@ -162,10 +162,44 @@ describe('clients by the API', () => {
   })
 })
 
+describe('APIs by the API', () => {
+  test('are registered, asked for by clients with their scopes, and deleted with a reason', async () => {
+    const body = {
+      id: 'orders',
+      resource: 'https://orders.example',
+      name: 'Orders',
+      scopes: ['orders.read'],
+    }
+    const made = await api.post('/apis', body)
+    expect(made).toMatchObject({
+      status: 201,
+      json: { ...body, lifetimeSeconds: 600, algorithm: 'RS256', createdAt: expect.any(String) },
+    })
+    expect(made.headers.get('location')).toBe('/api/admin/v1/apis/orders')
+    expect((await api.post('/apis', body)).json).toMatchObject({ code: 'api_exists' })
+    expect((await api.post('/apis', { ...body, lifetimeSeconds: 5 })).status).toBe(400)
+    expect((await reader.get('/apis')).json).toEqual({ items: [made.json] })
+    expect((await reader.get('/apis/orders')).json).toEqual(made.json)
+    expect((await reader.post('/apis', body)).status).toBe(403)
+    const asking = { id: 'asking', redirectUris, apiScopes: ['orders.read'] }
+    expect((await api.post('/clients', asking)).json.client.apiScopes).toEqual(['orders.read'])
+    const gone = '/apis/orders?reason=closed'
+    expect((await api.delete(gone)).json).toMatchObject({ code: 'api_in_use' })
+    await api.patch('/clients/asking', { apiScopes: [] })
+    expect((await api.delete('/apis/orders')).status).toBe(400)
+    expect((await api.delete(gone)).status).toBe(204)
+    expect((await api.get('/apis/orders')).status).toBe(404)
+    expect(await events('api.deleted')).toMatchObject([
+      { actor: 'client:program-write', detail: { id: 'orders', reason: 'closed' } },
+    ])
+  })
+})
+
 describe('signing keys by the API', () => {
   test('are listed without private parts, and rotated', async () => {
     const listed = await reader.get('/signing-keys')
     expect(listed.json.items.map(({ state }: { state: string }) => state)).toEqual([
+      'active',
       'active',
       'active',
     ])
@@ -173,10 +207,10 @@ describe('signing keys by the API', () => {
     expect((await api.post('/signing-keys/rotation', {})).status).toBe(400)
     const rotated = await api.post('/signing-keys/rotation', { reason: 'once a year' })
     expect(rotated.status).toBe(201)
-    expect(rotated.json.items).toHaveLength(4)
+    expect(rotated.json.items).toHaveLength(6)
     expect((await api.post('/signing-keys/rotation', { reason: 'again' })).status).toBe(409)
     const now = await api.post('/signing-keys/rotation', { reason: 'leaked', now: true })
-    expect(now.json.items).toHaveLength(2)
+    expect(now.json.items).toHaveLength(3)
     expect(await events('keys.rotated')).toMatchObject([
       { actor: 'client:program-write', detail: { immediate: true, reason: 'leaked' } },
       { detail: { immediate: false } },

@@ -64,12 +64,19 @@ describe('what nobody is shown', () => {
         .codes,
     ]
     const hook = await api.post('/webhooks', { url: 'https://8.8.8.8/alerts' })
+    await house.rooms.apis.create({
+      id: 'orders',
+      resource: 'https://orders.example',
+      name: 'Orders',
+      scopes: ['orders.read'],
+    })
     const canaries = [...codes, hook.json.secret, ...(await secrets())]
     expect(canaries.length).toBeGreaterThan(50)
     const [phone] = (await api.get(`/accounts/${paul.id}/phones`)).json.items
     const owners: Record<string, string> = {
       accounts: paul.id,
       clients: 'app',
+      apis: 'orders',
       webhooks: hook.json.webhook.id,
     }
     const { operations } = await readContract(house)

@@ -1,5 +1,9 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { makePair } from '../support/proofs.ts'
 import { createPlace, type Place, randomKey } from './command-line.ts'
 
 let database: TestDatabase
@@ -50,6 +54,14 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       pkce: 'required',
       backchannel_logout_uri: null,
       backchannel_logout_session_required: false,
+      jwks: null,
+      jwks_uri: null,
+      id_token_signed_response_alg: 'RS256',
+      require_pushed_authorization_requests: false,
+      dpop_bound_access_tokens: false,
+      subject_type: 'public',
+      sector: null,
+      api_scope: '',
       version: 1,
       created_at: expect.any(String),
       updated_at: expect.any(String),
@@ -82,6 +94,48 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
     expect(await json([...args, '--grant', 'client_credentials'])).toMatchObject({
       client_id: 'machine',
     })
+  })
+
+  test('an API is registered, and apps for its scopes, by keys and other switches', async () => {
+    const api = await json([
+      ...['api', 'create', '--id', 'orders', '--resource', 'https://orders.example.com'],
+      ...['--name', 'Orders', '--scope', 'orders.read,orders.write', '--lifetime', '300'],
+    ])
+    expect(api).toMatchObject({
+      id: 'orders',
+      scope: 'orders.read orders.write',
+      lifetime_seconds: 300,
+      algorithm: 'RS256',
+    })
+    const keys = join(mkdtempSync(join(tmpdir(), 'sallyport-keys-')), 'jwks.json')
+    const { public: key } = await makePair()
+    writeFileSync(keys, JSON.stringify({ keys: [key] }))
+    const made = await json([
+      ...['client', 'create', '--id', 'bound', ...CALLBACK, '--jwks', keys, '--require-par'],
+      ...['--require-dpop', '--pairwise', '--api-scope', 'orders.read'],
+      ...['--id-token-algorithm', 'EdDSA'],
+    ])
+    expect(made).toEqual({ client_id: 'bound' })
+    const [changed, unused, shown, misused] = await Promise.all([
+      json(['client', 'update', 'bound', '--no-require-par', '--no-pairwise']),
+      cli(['api', 'delete', 'orders']),
+      cli(['api', 'list']),
+      cli(['client', 'create', '--id', 'x', ...CALLBACK, '--jwks', 'package.json']),
+    ])
+    expect(changed).toMatchObject({
+      jwks: { keys: [key] },
+      id_token_signed_response_alg: 'EdDSA',
+      require_pushed_authorization_requests: false,
+      dpop_bound_access_tokens: true,
+      subject_type: 'public',
+      sector: null,
+      api_scope: 'orders.read',
+    })
+    expect(unused).toMatchObject({ code: 1, out: '' })
+    expect(unused.err).toContain('take them from bound first')
+    expect(shown.out).toContain('orders.read orders.write')
+    expect(misused.code).toBe(2)
+    expect(misused.err).toContain('JSON Web Key Set')
   })
 
   test('update changes what is given, and takes away what is to go', async () => {

@@ -32,7 +32,7 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       issuer: house.issuer,
       response_types_supported: ['code'],
       code_challenge_methods_supported: ['S256'],
-      subject_types_supported: ['public'],
+      subject_types_supported: ['public', 'pairwise'],
       claims_parameter_supported: true,
       authorization_response_iss_parameter_supported: true,
       acr_values_supported: ['https://refeds.org/profile/sfa', 'https://refeds.org/profile/mfa'],
@@ -47,11 +47,20 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       ]),
     )
     expect(new Set(asList('id_token_signing_alg_values_supported'))).toEqual(
-      new Set(['RS256', 'ES256']),
+      new Set(['RS256', 'ES256', 'EdDSA']),
     )
     expect(new Set(asList('token_endpoint_auth_methods_supported'))).toEqual(
-      new Set(['client_secret_basic', 'client_secret_post', 'none']),
+      new Set(['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none']),
     )
+  })
+
+  test('about how tokens and requests are bound', () => {
+    const algorithms = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519']
+    expect(new Set(asList('dpop_signing_alg_values_supported'))).toEqual(new Set(algorithms))
+    expect(new Set(asList('token_endpoint_auth_signing_alg_values_supported'))).toEqual(
+      new Set(algorithms),
+    )
+    expect(document.require_pushed_authorization_requests ?? false).toBe(false)
   })
 
   test('about what is off', () => {
@@ -59,7 +68,7 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
     expect(document.request_uri_parameter_supported).toBe(false)
     expect(document.request_parameter_supported ?? false).toBe(false)
     for (const name of Object.keys(document)) {
-      expect(name).not.toMatch(/registration|device|ciba|backchannel_auth|pushed|dpop|mtls/)
+      expect(name).not.toMatch(/registration|device|ciba|backchannel_auth|mtls/)
     }
   })
 
@@ -70,12 +79,14 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       'end_session_endpoint',
       'introspection_endpoint',
       'jwks_uri',
+      'pushed_authorization_request_endpoint',
+      'revocation_endpoint',
       'token_endpoint',
       'userinfo_endpoint',
     ])
     for (const [name, address] of addresses) {
       expect(String(address).startsWith(`${house.issuer}/`), name).toBe(true)
-      const posted = name === 'token_endpoint' || name === 'introspection_endpoint'
+      const posted = /^(token|introspection|revocation|pushed)/.test(name)
       const method = posted ? 'POST' : 'GET'
       const answer = await fetch(String(address), { method, redirect: 'manual' })
       await answer.text()
@@ -107,10 +118,10 @@ describe('the public keys (CRY-10, input 92)', () => {
     for (const key of keys) {
       const known = ['kty', 'use', 'kid', 'alg', 'e', 'n', 'crv', 'x', 'y']
       expect(known).toEqual(expect.arrayContaining(Object.keys(key)))
-      expect(['RSA', 'EC']).toContain(key.kty)
+      expect(['RSA', 'EC', 'OKP']).toContain(key.kty)
       if (key.kty === 'RSA') {
         expect(Buffer.from(key.n ?? '', 'base64url').length * 8).toBeGreaterThanOrEqual(2048)
-      } else expect(key.crv).toBe('P-256')
+      } else expect(key.crv).toBe(key.kty === 'OKP' ? 'Ed25519' : 'P-256')
     }
     expect(new Set(keys.map(({ kid }) => kid)).size).toBe(keys.length)
   })

@@ -160,3 +160,37 @@ test('a public client can’t be registered to introspect', async () => {
   const made = house.addClient('leaky', { public: true, introspects: ['app'] })
   await expect(made).rejects.toThrow('no credentials')
 })
+
+describe('revocation (RFC 7009) [OIDC-30]', () => {
+  const revoke = (by: Registered, token: unknown, more: Record<string, string> = {}) =>
+    fetch(`${house.url}/token/revocation`, {
+      method: 'POST',
+      headers: by.secret ? { authorization: `Basic ${btoa(`${by.id}:${by.secret}`)}` } : {},
+      body: new URLSearchParams({ token: String(token), ...more }),
+    })
+
+  test('of a refresh token ends all that its sign-in gave, and no other sign-in’s', async () => {
+    const { tokens } = await signIn()
+    const { tokens: others } = await signIn()
+    expect((await revoke(app, tokens.refresh_token)).status).toBe(200)
+    for (const token of [tokens.refresh_token, tokens.access_token])
+      expect(await introspect(app, token)).toEqual(DEAD)
+    expect((await introspect(app, others.access_token)).body.active).toBe(true)
+    expect((await revoke(app, tokens.refresh_token)).status).toBe(200)
+  })
+
+  test('is for an app’s own tokens, after it said who it is', async () => {
+    const { tokens } = await signIn()
+    for (const answer of [
+      await revoke(other, tokens.refresh_token),
+      await revoke(api, tokens.access_token),
+      await revoke({ id: '', secret: '' }, tokens.access_token, { client_id: 'page' }),
+      await revoke(app, 'nothing of ours'),
+    ])
+      expect(answer.status).toBe(200)
+    expect((await revoke({ ...app, secret: 'wrong' }, tokens.access_token)).status).toBe(401)
+    expect((await revoke({ id: '', secret: '' }, tokens.access_token)).status).toBe(400)
+    expect((await introspect(app, tokens.access_token)).body.active).toBe(true)
+    expect((await introspect(app, tokens.refresh_token)).body.active).toBe(true)
+  })
+})

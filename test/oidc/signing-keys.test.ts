@@ -81,7 +81,7 @@ const verifies = async (token: string, instance: House) =>
 test('a rotation publishes keys, then signs with them, then withdraws the old ones; apps notice nothing (OIDC-36)', async () => {
   const before = await states()
   expect(before).toMatchObject({ next: [], retiring: [] })
-  expect(before.active).toHaveLength(2)
+  expect(before.active).toHaveLength(3)
   const client = await createApp()
   expect(before.active).toContain(await client.renew())
   const oldToken = client.token()
@@ -99,11 +99,11 @@ test('a rotation publishes keys, then signs with them, then withdraws the old on
 
   await house.rooms.signingKeys.rotate()
   await takenUp()
-  expect(await kidsOf(house)).toHaveLength(4)
+  expect(await kidsOf(house)).toHaveLength(6)
   const published = await states()
   expect(published).toMatchObject({ active: before.active, retiring: [] })
   const fresh = published.next
-  expect(fresh).toHaveLength(2)
+  expect(fresh).toHaveLength(3)
   moveClock(9 * MINUTE)
   expect(await states()).toEqual(published)
   await fewMore()
@@ -137,8 +137,8 @@ test('a rotation publishes keys, then signs with them, then withdraws the old on
   expect(await states()).toEqual({ next: [], active: fresh, retiring: [] })
   expect(await verifies(oldToken, other)).toBe(false)
   const rows = () => house.db.selectFrom('signing_key').select('kid').execute()
-  expect(await rows()).toHaveLength(4)
-  expect(await house.rooms.signingKeys.sweep(10)).toBe(2)
+  expect(await rows()).toHaveLength(6)
+  expect(await house.rooms.signingKeys.sweep(10)).toBe(3)
   expect((await rows()).map(({ kid }) => kid).toSorted()).toEqual(fresh.toSorted())
 })
 
@@ -148,7 +148,7 @@ test('of two rotations at once one is done; while it is under way another is ref
     other.rooms.signingKeys.rotate(),
   ])
   expect(outcomes.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
-  expect(await house.rooms.signingKeys.list()).toHaveLength(4)
+  expect(await house.rooms.signingKeys.list()).toHaveLength(6)
   const [until] = (await house.rooms.signingKeys.list()).flatMap(({ retiresAt }) => retiresAt ?? [])
   await expect(house.rooms.signingKeys.rotate()).rejects.toMatchObject({
     code: 'keys_rotating',
@@ -164,7 +164,7 @@ test('keys in wrong hands are withdrawn at once, also those that were to come', 
   const token = client.token()
   const before = await kidsOf(house)
   const keys = await house.rooms.signingKeys.rotate({ now: true })
-  expect(keys.map(({ state }) => state)).toEqual(['active', 'active'])
+  expect(keys.map(({ state }) => state)).toEqual(['active', 'active', 'active'])
   await takenUp()
   expect(await verifies(token, house)).toBe(false)
   expect(before).not.toContain(await client.renew())
@@ -175,6 +175,25 @@ test('keys in wrong hands are withdrawn at once, also those that were to come', 
     .orderBy('id')
     .execute()
   expect(events.map(({ detail }) => detail.immediate)).toEqual([false, false, true])
+})
+
+test('an algorithm that a new version brings gets its key on a running installation, once [OIDC-36]', async () => {
+  await house.db.deleteFrom('signing_key').where('algorithm', '=', 'EdDSA').execute()
+  const others = await house.rooms.signingKeys.order()
+  await Promise.all([house, other].map(({ rooms }) => rooms.signingKeys.load()))
+  const keys = await house.rooms.signingKeys.list()
+  expect(keys.map(({ algorithm }) => algorithm).toSorted()).toEqual(['ES256', 'EdDSA', 'RS256'])
+  expect(keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining(others))
+  await takenUp()
+  for (const algorithm of ['ES256', 'EdDSA'] as const) {
+    const id = `by-${algorithm.toLowerCase()}`
+    const flow = createFlow(house, {
+      client: await house.addClient(id, { idTokenAlgorithm: algorithm }),
+    })
+    const { body } = await flow.redeem((await flow.complete('alex')).get('code') ?? '')
+    expect(decodeProtectedHeader(String(body.id_token)).alg).toBe(algorithm)
+    expect(await verifies(String(body.id_token), other)).toBe(true)
+  }
 })
 
 test('nothing private is listed', async () => {

@@ -82,3 +82,33 @@ test('a refresh token that two instances take at the same moment works once, and
   const answers = await atTheSameMoment('RefreshToken', () => refresh(body.refresh_token))
   await expectOneAndDead(answers)
 })
+
+test('a refresh token used before a restart is known after it, and its family is dead (OIDC-08)', async () => {
+  const { body } = await flow.redeem((await flow.complete('alex')).get('code') ?? '')
+  const { body: renewed } = await refresh(body.refresh_token)
+  const restarted = await startHouse({ beside: house })
+  flow.url = restarted.url
+  expect((await refresh(body.refresh_token)).body.error).toBe('invalid_grant')
+  expect((await refresh(renewed.refresh_token)).body.error).toBe('invalid_grant')
+  await restarted.stop()
+})
+
+test('refresh tokens end 14 days after the first, however often they are changed (OIDC-09)', async () => {
+  const DAY = 86_400
+  const away = { scope: 'openid offline_access', prompt: 'consent' }
+  const ours = await house.addClient('away', { grants: ['authorization_code', 'refresh_token'] })
+  flow = createFlow(house, { client: ours })
+  await flow.toCode('alex', away)
+  const answer = await flow.code(house.lastCode())
+  const page = await flow.request(answer.location ?? '')
+  await flow.arrive(page.location ?? '')
+  const query = await flow.resume(await flow.step('consent'))
+  let { body } = await flow.redeem(query.get('code') ?? '')
+  for (let days = 0; days < 12; days += 4) {
+    house.moveClock(4 * DAY)
+    ;({ body } = await refresh(body.refresh_token))
+    expect(body.refresh_token).toBeTruthy()
+  }
+  house.moveClock(3 * DAY)
+  expect((await refresh(body.refresh_token)).body.error).toBe('invalid_grant')
+})

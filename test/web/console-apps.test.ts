@@ -194,6 +194,28 @@ describe('apps at the console', () => {
       version: 2,
     })
 
+    // The part that is folded away.
+    const page = await ada.text('/admin/apps/mine/edit')
+    expect(page).toContain('Advanced')
+    const bound = await ada.submit('/admin/apps/mine/edit', {
+      ...fields,
+      redirectUris: 'https://mine.example/cb',
+      version: '2',
+      requirePar: 'yes',
+      pairwise: 'yes',
+      idTokenAlgorithm: 'EdDSA',
+    })
+    expect(bound.location, bound.html).toContain('done=app-changed')
+    expect(await house.rooms.clients.show('mine')).toMatchObject({
+      requirePar: true,
+      requireDpop: false,
+      subjectType: 'pairwise',
+      idTokenAlgorithm: 'EdDSA',
+      apiScopes: [],
+      version: 3,
+    })
+    expect(await ada.text('/admin/apps/mine')).toContain('pairwise, within')
+
     expect((await ada.submit('/admin/apps/mine/secret', { hours: '24' })).status).toBe(400)
     expect((await ada.submit('/admin/apps/mine/secret', { hours: '999', reason })).status).toBe(400)
     const rotated = await ada.submit('/admin/apps/mine/secret', { hours: '24', reason })

@@ -43,6 +43,23 @@ export interface LogoutDeliveryTable {
   tries: Generated<number>
 }
 
+export interface ApiTable {
+  id: string
+  /** what apps ask for it by, and what stands in `aud` */
+  resource: string
+  name: string
+  scopes: string[]
+  lifetime_seconds: number
+  algorithm: string
+  created_at: Generated<Date>
+}
+
+export interface OidcReplayTable {
+  /** hash of who showed it and its id */
+  key: Buffer
+  expires_at: Date
+}
+
 export interface SigningKeyTable {
   kid: string
   algorithm: string

@@ -27,7 +27,11 @@ export function addApps(router: Router, { door, pages, consents }: Dependencies)
         apps: apps.flatMap(({ clientId, name, since, scopes }) => {
           const shown = nameOfApp({ id: clientId, name })
           if (shown === undefined) return []
-          const gets = scopes.flatMap((scope) => SHARED[scope]?.title ?? []).map((key) => say(key))
+          const gets = scopes.map((scope) => {
+            const words = SHARED[scope]?.title
+            // What an API offers has no other name.
+            return words ? say(words) : scope
+          })
           return [{ id: clientId, name: shown, since, gets }]
         }),
       })

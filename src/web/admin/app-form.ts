@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { isAdminScope, PERSON_SCOPES, SCOPES } from '../../oidc/claims.ts'
 import type { ClientSummary, NewClient } from '../../oidc/clients.ts'
 import type { ClientChanges } from '../../oidc/new-client.ts'
+import { advancedFields, advancedOf } from './app-advanced.ts'
 import { type AppKind, kindOf } from './app-snippets.ts'
 import type { FormField } from './confirming.ts'
 
@@ -99,13 +100,15 @@ export function appFields(client: ClientSummary): FormField[] {
             value: client.introspects.join('\n'),
           },
         ]),
+    ...advancedFields(client, kind),
     { name: 'version', label: 'Version', kind: 'hidden', value: String(client.version) },
   ]
 }
 
 /** What the form says of an app that is there. */
 export function appChangesOf(client: ClientSummary, given: Given): ClientChanges {
-  const changes = changesOf(given, kindOf(client), client)
+  const kind = kindOf(client)
+  const changes = { ...changesOf(given, kind, client), ...advancedOf(client, kind, given) }
   const name = (given.name ?? '').trim() || null
   return client.public
     ? { ...changes, name }

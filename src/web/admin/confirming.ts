@@ -30,6 +30,8 @@ export interface FormField {
     | 'hidden'
   hint?: string
   required?: boolean
+  /** whether it is folded away, since few need it */
+  advanced?: boolean
   /** for `choice` and `ticks` */
   options?: ReadonlyArray<{ value: string; label: string }>
   /** of `ticks`, the words that are ticked, with spaces between */

@@ -26,7 +26,8 @@ export function createBearer({ provider, units, accounts, freshnessOf }: Depende
   /** The account behind a person's token, if everything it rests on is still there. */
   async function personOf(token: string) {
     const found = await provider.AccessToken.find(token)
-    if (!found?.isValid || !found.accountId) return undefined
+    // Bound to a key, it is no bearer token, and this takes no proofs (RFC 9449 section 7.2).
+    if (!found?.isValid || !found.accountId || found.jkt) return undefined
     const { accountId, grantId, sessionUid, extra, clientId, scope } = found
     const grant = grantId ? await provider.Grant.find(grantId) : undefined
     if (!grant || grant.accountId !== accountId) return undefined
@@ -97,7 +98,7 @@ export function createBearer({ provider, units, accounts, freshnessOf }: Depende
       return actor
     }
     const own = await provider.ClientCredentials.find(token)
-    if (!own?.isValid || !own.clientId) throw invalid(ctx)
+    if (!own?.isValid || !own.clientId || own.jkt) throw invalid(ctx)
     const scopes = await scopesOf(own.clientId, own.scope)
     if (!scopes) throw invalid(ctx)
     assertScope(ctx, scopes)

@@ -40,6 +40,7 @@ const TAGS: Readonly<Record<string, string>> = {
   alerts: 'What somebody should look at',
   webhooks: 'Receivers that are told of alerts',
   clients: 'Apps: registering, editing and deleting them, and their secrets',
+  APIs: 'APIs that apps get access tokens for',
   keys: 'Keys that tokens are signed with',
   'imports and exports': 'Accounts by the thousand, and what is kept about people',
 }

@@ -1,3 +1,4 @@
+import type { AdminApis } from '../../admin/apis.ts'
 import type { Apps } from '../../admin/apps.ts'
 import type { Bypass } from '../../admin/bypass.ts'
 import type { Factors } from '../../admin/factors.ts'
@@ -9,6 +10,7 @@ import type { Resending } from '../../admin/resending.ts'
 import type { Traffic } from '../../admin/traffic.ts'
 import type { Trail } from '../../admin/trail.ts'
 import type { Transfers } from '../../admin/transfers.ts'
+import { apiRoutes } from './api-routes.ts'
 import { auditRoutes } from './audit-routes.ts'
 import { clientRoutes } from './client-routes.ts'
 import type { Cursors } from './cursors.ts'
@@ -29,6 +31,7 @@ export interface Operations {
   factors: Factors
   verification: PhoneVerification
   apps: Apps
+  apis: AdminApis
   keys: Keys
   traffic: Traffic
   transfers: Transfers
@@ -46,6 +49,7 @@ export function operations(deps: Operations): Route[] {
     ...factorRoutes(factors, verification),
     ...sessionRoutes(factors),
     ...clientRoutes(deps.apps, cursors),
+    ...apiRoutes(deps.apis),
     ...keyRoutes(deps.keys),
     ...trafficRoutes(deps.traffic, cursors),
     ...webhookRoutes(deps.receivers),
