@@ -38,6 +38,9 @@ export interface App {
 /** So often is looked whether it is this instance's turn to count. */
 const FIGURES_EVERY_MS = 15_000
 
+/** As often as Prometheus usually asks. */
+const BACKLOG_EVERY_MS = 30_000
+
 /** Puts everything together, on a database brought up to date. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, secrets, log, onStatement } = options
@@ -49,6 +52,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       dataDir: config.dataDir,
       poolSize: config.poolSize,
       ...(onStatement && { onStatement }),
+      onStatementEnd: options.metrics.statementRan,
     },
     log,
   )
@@ -73,6 +77,7 @@ async function assemble(
   database: OpenDatabase,
 ): Promise<App> {
   const { db } = database
+  metrics.tellPool(database.load)
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault } = rooms
@@ -140,7 +145,15 @@ async function assemble(
   const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
     log.warn({ error }, 'figures were put off'),
   )
-  const workers = [figures, keyWatch, importWorker]
+  const backlog = createWorker(
+    async () => {
+      metrics.backlogFound(await rooms.statistics.backlog())
+      return false
+    },
+    BACKLOG_EVERY_MS,
+    (error) => log.warn({ error }, 'the backlog was not counted'),
+  )
+  const workers = [figures, keyWatch, importWorker, backlog]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()

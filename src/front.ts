@@ -10,6 +10,7 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
+import { countEvents } from './oidc/counted.ts'
 import { createProvider, logRefusals } from './oidc/provider.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
@@ -20,6 +21,7 @@ import { createFailure } from './web/failure.ts'
 import type { Forgotten } from './web/forgotten.ts'
 import { guardProviderForms, securityHeaders } from './web/guard.ts'
 import type { LanguageChoice } from './web/language.ts'
+import { createObserved } from './web/observed.ts'
 import { addOutbox } from './web/outbox.ts'
 import type { PageForms } from './web/page-forms.ts'
 import type { Pages } from './web/pages.ts'
@@ -80,6 +82,7 @@ export function createFront(deps: Dependencies): RequestListener {
     log.error({ request: ctx.state.requestId, error }, 'provider failed'),
   )
   logRefusals(provider, log)
+  countEvents(provider, deps.metrics)
   // Koa would write the stack to standard error; most are people who closed the page before it came.
   provider.onerror = (error) => log.warn({ error }, 'a request was broken off')
 
@@ -100,6 +103,13 @@ export function createFront(deps: Dependencies): RequestListener {
   addWebhooks(routes, delivery.reports, issuer)
   if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 
+  provider.use(
+    createObserved({
+      metrics: deps.metrics,
+      host: new URL(issuer).hostname,
+      takesParents: config.tracing?.takesParents ?? false,
+    }),
+  )
   provider.use(createFailure({ pages, log }))
   provider.use(createCircumstances(fingerprint))
   provider.use(securityHeaders(issuer.startsWith('https:')))
