@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
+import { addAfterRestore } from './after-restore.ts'
 import { addAlertCommands } from './alerts.ts'
 import { addAuditCommands } from './audit.ts'
 import { addBackupCodeCommands } from './backup-codes.ts'
@@ -44,6 +45,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addAlertCommands(program)
   addWebhookCommands(program)
   addGatewayCommands(program)
+  addAfterRestore(program)
   addMigrate(program)
   addDoctor(program)
   return program

@@ -22,16 +22,18 @@ interface Sample {
 
 async function scrape(): Promise<Sample[]> {
   const text = await (await fetch(`${house.url}/metrics`)).text()
-  return [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].map(([, name = '', all = '', value]) => ({
-    name,
-    labels: Object.fromEntries(
-      [...all.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of = '']) => [label, of]),
-    ),
-    value: Number(value),
-  }))
+  return [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].map(
+    ([, name = '', all = '', value]) => ({
+      name,
+      labels: Object.fromEntries(
+        [...all.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of = '']) => [label, of]),
+      ),
+      value: Number(value),
+    }),
+  )
 }
 
-function valueOf(samples: readonly Sample[], name: string, labels: Record<string, string> = {}) {
+function sumOf(samples: readonly Sample[], name: string, labels: Record<string, string> = {}) {
   const fit = samples.filter(
     (sample) =>
       sample.name === name &&
@@ -65,7 +67,7 @@ test('requests, sign-ins, failures, tokens and the database are counted, by labe
   }
 
   const samples = await scrape()
-  const value = (name: string, labels?: Record<string, string>) => valueOf(samples, name, labels)
+  const value = (name: string, labels?: Record<string, string>) => sumOf(samples, name, labels)
   expect(value('sallyport_sign_ins_total', { level: 'two-factors' })).toBe(1)
   const failed = (cause: string) => value('sallyport_sign_in_failures_total', { cause })
   expect(failed('wrong-password')).toBe(2)

@@ -119,9 +119,9 @@ test('a sign-in is told to the collector: requests, statements, the gateway, and
     new URL(flow.path, house.issuer).pathname.split('/')[2] ?? '',
     ...(await flow.jar.serialize()).cookies.map(({ value }) => String(value)),
   ]
+  // Six digits stand in times and ids by chance.
   for (const canary of canaries)
     for (const written of writings(canary))
-      // Six digits stand in times and ids by chance.
       if (written.length > 6) expect(everything.includes(written), canary).toBe(false)
   expect(everything).not.toMatch(new RegExp(`(?<![0-9a-f])${house.lastCode()}(?![0-9a-f])`))
 })
@@ -129,7 +129,10 @@ test('a sign-in is told to the collector: requests, statements, the gateway, and
 test('by default as protobuf, from strangers no trace is gone on with, and a collector that is away does no harm', async () => {
   const collector = await startFakeCollector()
   const [sent, away] = await Promise.all([
-    startInstance(house, { OTEL_TRACES_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }),
+    startInstance(house, {
+      OTEL_TRACES_EXPORTER: 'otlp',
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+    }),
     startInstance(house, {
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://127.0.0.1:9/v1/traces',
       OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: '300',

@@ -19,7 +19,7 @@ const panel = z.object({
   type: z.string(),
   title: z.string().min(1),
   description: z.string().min(1).optional(),
-  datasource: z.object({ uid: z.literal('${datasource}') }).optional(),
+  datasource: z.object({ uid: z.string().regex(/^\$\{datasource\}$/) }).optional(),
   gridPos: z.object({ h: z.int(), w: z.int(), x: z.int(), y: z.int() }),
   targets: z.array(z.object({ expr: z.string(), refId: z.string() })).optional(),
 })
