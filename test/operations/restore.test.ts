@@ -122,4 +122,4 @@ test('after going back to a backup, one command lets nothing of the time since h
     backup_codes: 10,
     remembered_browsers: 0,
   })
-})
+}, 90_000)
