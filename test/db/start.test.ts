@@ -165,7 +165,7 @@ describe('SIGTERM (AVL-10)', () => {
 })
 
 test('told to stop, it says so at once at /readyz, serves on for DRAIN_SECONDS, and keeps no connection (AVL-10)', async () => {
-  const instance = await startInstance(house, { DRAIN_SECONDS: '2' })
+  const instance = await startInstance(house, { DRAIN_SECONDS: '3' })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const ask = async (path: string) => {
     const [answer] = await once(get(`${instance.url}${path}`, { agent }), 'response')

@@ -124,7 +124,7 @@ test('a sign-in is told to the collector: requests, statements, the gateway, and
     for (const written of writings(canary))
       if (written.length > 6) expect(everything.includes(written), canary).toBe(false)
   expect(everything).not.toMatch(new RegExp(`(?<![0-9a-f])${house.lastCode()}(?![0-9a-f])`))
-})
+}, 90_000)
 
 test('by default as protobuf, from strangers no trace is gone on with, and a collector that is away does no harm', async () => {
   const collector = await startFakeCollector()
@@ -149,4 +149,4 @@ test('by default as protobuf, from strangers no trace is gone on with, and a col
   expect(delivery?.body.includes('GET /jwks')).toBe(true)
   expect(delivery?.body.includes(Buffer.from(TRACE, 'hex'))).toBe(false)
   expect(away.out).toContain('traces were not taken by the collector')
-})
+}, 90_000)
