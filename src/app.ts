@@ -45,6 +45,9 @@ const LOGOUT_WAIT_MS = 1500
 /** So often is looked whether it is this instance's turn to count. */
 const FIGURES_EVERY_MS = 15_000
 
+/** As often as Prometheus usually asks. */
+const BACKLOG_EVERY_MS = 30_000
+
 /** Puts everything together, on a database brought up to date. */
 export async function createApp(options: AppOptions): Promise<App> {
   const { config, secrets, log, onStatement } = options
@@ -56,6 +59,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       dataDir: config.dataDir,
       poolSize: config.poolSize,
       ...(onStatement && { onStatement }),
+      onStatementEnd: options.metrics.statementRan,
     },
     log,
   )
@@ -80,6 +84,7 @@ async function assemble(
   database: OpenDatabase,
 ): Promise<App> {
   const { db } = database
+  metrics.tellPool(database.load)
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault } = rooms
@@ -162,7 +167,15 @@ async function assemble(
   const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
     log.warn({ error }, 'figures were put off'),
   )
-  const workers = [figures, keyWatch, importWorker, logouts]
+  const backlog = createWorker(
+    async () => {
+      metrics.backlogFound(await rooms.statistics.backlog())
+      return false
+    },
+    BACKLOG_EVERY_MS,
+    (error) => log.warn({ error }, 'the backlog was not counted'),
+  )
+  const workers = [figures, keyWatch, importWorker, logouts, backlog]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()

@@ -10,6 +10,7 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
+import { countEvents } from './oidc/counted.ts'
 import { createLogoutTokens } from './oidc/logout-tokens.ts'
 import { createProvider } from './oidc/provider.ts'
 import { logRefusals } from './oidc/refusal-log.ts'
@@ -22,6 +23,7 @@ import { createFailure } from './web/failure.ts'
 import type { Forgotten } from './web/forgotten.ts'
 import { guardProviderForms, securityHeaders } from './web/guard.ts'
 import type { LanguageChoice } from './web/language.ts'
+import { createObserved } from './web/observed.ts'
 import { addOutbox } from './web/outbox.ts'
 import type { PageForms } from './web/page-forms.ts'
 import type { Pages } from './web/pages.ts'
@@ -95,6 +97,7 @@ export function createFront(deps: Dependencies): Front {
     log.error({ request: ctx.state.requestId, error }, 'provider failed'),
   )
   logRefusals(provider, log)
+  countEvents(provider, deps.metrics)
   // Koa would write the stack to standard error; most are people who closed the page before it came.
   provider.onerror = (error) => log.warn({ error }, 'a request was broken off')
 
@@ -116,6 +119,13 @@ export function createFront(deps: Dependencies): Front {
   addWebhooks(routes, delivery.reports, issuer)
   if (delivery.outbox) addOutbox(routes, delivery.outbox, pages)
 
+  provider.use(
+    createObserved({
+      metrics: deps.metrics,
+      host: new URL(issuer).hostname,
+      takesParents: config.tracing?.takesParents ?? false,
+    }),
+  )
   provider.use(createFailure({ pages, log }))
   provider.use(createCircumstances(fingerprint))
   provider.use(securityHeaders(issuer.startsWith('https:')))

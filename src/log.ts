@@ -24,10 +24,17 @@ const SECRET_NAMES = [
  * long digit runs in error texts are masked.
  *
  * @param destination where JSON lines go instead of standard output
+ * @param surroundings what each line says of where it was written, where it doesn't itself
  */
-export function createLog(level: string, readable: boolean, destination?: DestinationStream): Log {
+export function createLog(
+  level: string,
+  readable: boolean,
+  destination?: DestinationStream,
+  surroundings: () => Record<string, string> = () => ({}),
+): Log {
   const options: LoggerOptions = {
     level,
+    mixin: surroundings,
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label) => ({ level: label }) },

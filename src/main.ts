@@ -1,26 +1,46 @@
+import { requestForLog } from './audit/circumstances.ts'
 import { ConfigError, readConfig } from './config/config.ts'
 import { completeSecrets } from './config/development-keys.ts'
 import { environment } from './config/environment.ts'
 import { createLog } from './log.ts'
 import { startServer } from './server.ts'
+import { exportTraces } from './trace-export.ts'
+import { ownVersion } from './version.ts'
+
+/** Longer than anything a stop waits for: what still goes on then hangs. */
+const STOPS_WITHIN_MS = 30_000
 
 /** The process: environment → configuration → server; it stops gracefully on SIGTERM and SIGINT. */
 async function main(): Promise<void> {
   const { config, secrets } = readConfig(environment())
-  const log = createLog(config.logLevel, !config.production)
+  const log = createLog(config.logLevel, !config.production, undefined, requestForLog)
   const complete = completeSecrets(config, secrets, (sentence) => log.info(sentence))
+  const { tracing } = config
+  const endTraces =
+    tracing &&
+    (await exportTraces({ tracing, headers: secrets.tracingHeaders, version: ownVersion(), log }))
   const server = await startServer({ config, secrets: complete, log })
 
   let stopping = false
-  const stop = async (signal: string) => {
+  const stop = async (why: string, exitCode: number) => {
     if (stopping) return
     stopping = true
-    log.info({ signal }, 'stopping')
+    log.info({ signal: why }, 'stopping')
+    setTimeout(() => process.exit(1), STOPS_WITHIN_MS + config.drainSeconds * 1000).unref()
     await server.stop()
-    process.exit(0)
+    await endTraces?.()
+    process.exit(exitCode)
   }
-  process.on('SIGTERM', stop)
-  process.on('SIGINT', stop)
+  process.on('SIGTERM', () => void stop('SIGTERM', 0))
+  process.on('SIGINT', () => void stop('SIGINT', 0))
+  // Nobody knows what such an error left half done: what is being served is finished, and then it is for a
+  // fresh process to go on. Node's own way would print the message, with whatever it quotes (AVL-14, LOG-02).
+  const fall = (error: unknown) => {
+    log.fatal({ error }, 'an error that nothing caught')
+    stop('fault', 1).catch(() => process.exit(1))
+  }
+  process.on('uncaughtException', fall)
+  process.on('unhandledRejection', fall)
 
   await server.ready
   if (stopping) return

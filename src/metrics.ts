@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { createServiceMetrics } from './service-metrics.ts'
 
 /** How a try at a gateway went, in the words of the messaging room. */
 interface Tried {
@@ -90,6 +91,8 @@ export function createMetrics() {
   for (const outcome of CODE_OUTCOMES) codes.inc({ outcome }, 0)
 
   return {
+    ...createServiceMetrics(registry),
+
     messageTried({ gateway, channel, country, result, tookMs }: Tried): void {
       const { outcome, failure = 'none' } = result
       tries.inc({ gateway, channel, country: country ?? 'unknown', outcome, class: failure })

@@ -6,6 +6,7 @@ import { createPasswordQuality } from './accounts/password-quality.ts'
 import { COST, createPasswords } from './accounts/passwords.ts'
 import { createSignerKeys } from './accounts/signer-keys.ts'
 import { createThrottle } from './accounts/throttle.ts'
+import { createAfterRestore } from './after-restore.ts'
 import { createAlerts } from './alerts/alerts.ts'
 import { createWebhooks } from './alerts/webhooks.ts'
 import { createAudit } from './audit/audit.ts'
@@ -120,6 +121,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   const consents = createConsents({ db, vault, clock })
 
   return {
+    afterRestore: createAfterRestore({ db, clock, audit }),
     alerts,
     outbound,
     webhooks: createWebhooks({ db, clock, vault, outbound }),

@@ -1,10 +1,11 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type App, createApp } from './app.ts'
 import type { AppOptions } from './app-options.ts'
 import { isPassing } from './db/faults.ts'
 import { createMetrics } from './metrics.ts'
+import { ownVersion } from './version.ts'
 import { pinRequest } from './web/front.ts'
 import { createMetricsListener } from './web/metrics.ts'
 
@@ -15,6 +16,10 @@ export interface RunningServer {
   ready: Promise<void>
   /** address of the page that makes the first admin, once it is ready; undefined where there is one */
   bootstrapUrl(): string | undefined
+  /**
+   * Says at `/readyz` that it is going and serves on for DRAIN_SECONDS, then takes nobody new, lets what is being
+   * served end, for 10 s at most, and lets go of the database (AVL-10).
+   */
   stop(): Promise<void>
 }
 
@@ -28,11 +33,13 @@ const RETRY_MS = 1000
 export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise<RunningServer> {
   const { config, log } = options
   const metrics = createMetrics()
+  metrics.runs(ownVersion())
   const ownPort = config.metricsPort !== undefined
   const tellMetrics = createMetricsListener(metrics, !ownPort)
   const issuer = new URL(config.issuer)
   let app: App | undefined
   let stopping = false
+  const open = new Set<ServerResponse>()
 
   const server = createServer(
     // A slow or endless request is cut off, so that it can't hold a connection for long. Node looks for
@@ -47,9 +54,13 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
     (request, response) => {
       // Of a body that was refused for its length, the rest: the connection's next request stands behind it.
       response.once('finish', () => request.resume())
+      open.add(response)
+      response.once('close', () => open.delete(response))
+      if (stopping) askToLeave(response)
       if (request.url === '/metrics' && !ownPort) return tellMetrics(request, response)
       pinRequest(request, issuer, config.trustedProxies)
-      const handle: RequestListener = app?.handle ?? notYet
+      const going = stopping && /^\/readyz(\?|$)/.test(request.url ?? '')
+      const handle: RequestListener = going ? leaving : (app?.handle ?? notYet)
       handle(request, response)
     },
   )
@@ -58,7 +69,7 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
   if (metricsServer && config.metricsPort)
     await listen(metricsServer, config.metricsPort, config.host)
 
-  async function open(): Promise<void> {
+  async function begin(): Promise<void> {
     while (!stopping) {
       try {
         app = await createApp({ ...options, metrics })
@@ -71,7 +82,7 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
     }
   }
 
-  const ready = open()
+  const ready = begin()
   ready.catch(() => {})
   return {
     address: addressOf(server),
@@ -79,6 +90,8 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
     bootstrapUrl: () => app?.bootstrapUrl,
     async stop() {
       stopping = true
+      for (const response of open) askToLeave(response)
+      if (config.drainSeconds > 0) await pause(config.drainSeconds * 1000)
       metricsServer?.close()
       metricsServer?.closeAllConnections()
       const closed = new Promise((resolve) => server.close(resolve))
@@ -92,24 +105,29 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
   }
 }
 
+/** Whoever keeps the connection for later would come to one that is going. */
+function askToLeave(response: ServerResponse): void {
+  if (!response.headersSent) response.setHeader('Connection', 'close')
+}
+
 const notYet: RequestListener = (request, response) => {
-  const alive = request.url === '/healthz'
-  response.writeHead(alive ? 200 : 503, {
+  if (request.url === '/healthz') return answer(response, 200, { status: 'up' })
+  answer(response, 503, unavailable('starting; try again in a moment'))
+}
+
+const leaving: RequestListener = (_request, response) =>
+  answer(response, 503, unavailable('stopping; others take over'))
+
+const unavailable = (why: string) => ({ error: 'temporarily_unavailable', error_description: why })
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, {
     'Content-Type': 'application/json',
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    ...(alive ? {} : { 'Retry-After': '2' }),
+    ...(status === 503 && { 'Retry-After': '2' }),
   })
-  response.end(
-    JSON.stringify(
-      alive
-        ? { status: 'up' }
-        : {
-            error: 'temporarily_unavailable',
-            error_description: 'starting; try again in a moment',
-          },
-    ),
-  )
+  response.end(JSON.stringify(body))
 }
 
 /** @throws Error with a sentence for the operator */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { hashToken } from '../crypto/keys.ts'
+import { changed, inBatches } from '../db/batches.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import type { OneTimeLinkTable } from '../db/tables/accounts.ts'
@@ -90,6 +91,17 @@ export function createLinks({ db, clock }: { db: Db; clock: Clock }) {
       return Number(numAffectedRows ?? 0)
     },
   }
+}
+
+/** Ends all links that are open, of whomever: after going back to a backup, some of them were used. */
+export function endOpenLinks(db: Db, clock: Clock): Promise<number> {
+  return inBatches(async (most) =>
+    changed(
+      await sql`
+        update one_time_link set used_at = ${clock()} where token_hash in (
+          select token_hash from one_time_link where used_at is null limit ${most})`.execute(db),
+    ),
+  )
 }
 
 function hashOf(token: string): Buffer {

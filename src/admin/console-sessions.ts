@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { type Account, accountAsJson } from '../accounts/account.ts'
 import { auditEntry } from '../audit/event.ts'
 import { hashToken } from '../crypto/keys.ts'
+import { changed, inBatches } from '../db/batches.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { FRESH_SECONDS } from './freshness.ts'
@@ -93,4 +94,15 @@ export function createConsoleSessions({ db, clock }: { db: Db; clock: Clock }) {
 
 function hashOf(token: string): Buffer {
   return hashToken(token, 'console-session')
+}
+
+/** Ends the console's sessions, of whomever: after going back to a backup, some of them had ended. */
+export function endConsoleSessions(db: Db): Promise<number> {
+  return inBatches(async (most) =>
+    changed(
+      await sql`
+        delete from console_session where token_hash in (
+          select token_hash from console_session limit ${most})`.execute(db),
+    ),
+  )
 }

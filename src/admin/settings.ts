@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { sql } from 'kysely'
-import { z } from 'zod'
 import type { Config } from '../config/config.ts'
 import { type SettingGroup, settingsOf } from '../config/settings.ts'
 import type { Db } from '../db/schema.ts'
+import { ownVersion } from '../version.ts'
 import { type Actor, assertMay } from './permissions.ts'
 
 export type Settings = ReturnType<typeof createSettings>
@@ -17,11 +16,8 @@ export interface Running {
   groups: readonly SettingGroup[]
 }
 
-const manifest = z.object({ version: z.string() })
-
 export function createSettings({ db, config }: { db: Db; config: Config }) {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const { version } = manifest.parse(JSON.parse(text))
+  const version = ownVersion()
   const groups = settingsOf(config)
   const kind = config.given.includes('DATABASE_URL') ? 'PostgreSQL' : 'embedded PostgreSQL'
 

@@ -23,6 +23,12 @@ export function inCircumstances<T>(circumstances: Circumstances, work: () => T):
   return storage.run(circumstances, work)
 }
 
+/** What a line of the log says of its request, wherever in the house it is written. */
+export function requestForLog(): Record<string, string> {
+  const request = storage.getStore()?.requestId
+  return typeof request === 'string' ? { request } : {}
+}
+
 export function circumstances(): Circumstances {
   return storage.getStore() ?? BY_ITSELF
 }

@@ -54,6 +54,7 @@ export const EVENT_TYPES = [
   'console.refused',
   'country.paused',
   'country.resumed',
+  'database.restored',
   'factors.reset',
   'keys.rotated',
   'import.cancelled',

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { addAccountCommands } from './account.ts'
+import { addAfterRestore } from './after-restore.ts'
 import { addAlertCommands } from './alerts.ts'
 import { addApiCommands } from './api.ts'
 import { addAuditCommands } from './audit.ts'
@@ -46,6 +47,7 @@ Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usa
   addAlertCommands(program)
   addWebhookCommands(program)
   addGatewayCommands(program)
+  addAfterRestore(program)
   addMigrate(program)
   addDoctor(program)
   return program

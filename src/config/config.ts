@@ -1,6 +1,7 @@
 import { type GatewayName, gatewayFaults, isGatewayName } from './gateway-rules.ts'
 import { gatewaySettings } from './gateway-settings.ts'
 import { isInternalHost, isLoopbackHost } from './shapes.ts'
+import { tracingFaults, tracingHeaders, tracingOf } from './tracing-settings.ts'
 import { documentation, type Variables, variables } from './variables.ts'
 
 /** What is wrong with one variable, and what a good value looks like. */
@@ -103,7 +104,7 @@ function crossCheck(v: Variables): Fault[] {
       faults.push({ variable: 'ISSUER', problem: 'must be https: in production' })
     }
   }
-  faults.push(...gatewayFaults(v))
+  faults.push(...gatewayFaults(v), ...tracingFaults(v))
   if (v.SMTP_URL !== undefined) need('MAIL_FROM', 'SMTP_URL is set')
   if (v.ALERT_MAIL_TO.length > 0 && mailsBy(v) === 'nothing')
     faults.push({ variable: 'ALERT_MAIL_TO', problem: 'needs a mail server: set SMTP_URL, too' })
@@ -188,6 +189,9 @@ function toConfig(v: Variables) {
     /** who gets mails of alerts, and which hosts of webhooks may be inside */
     alerts: { mailTo: v.ALERT_MAIL_TO, trustedHosts: v.WEBHOOK_ALLOWED_HOSTS },
     metricsPort: v.METRICS_PORT,
+    drainSeconds: v.DRAIN_SECONDS,
+    /** undefined where no traces are sent */
+    tracing: tracingOf(v),
   }
 }
 
@@ -217,5 +221,6 @@ function toSecrets(v: Variables) {
     gateways: gatewaySettings(v),
     simSwapToken: v.SIM_SWAP_TOKEN,
     smtpUrl: v.SMTP_URL,
+    tracingHeaders: tracingHeaders(v),
   }
 }

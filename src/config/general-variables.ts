@@ -36,6 +36,11 @@ export const general = {
     example: '9464',
     otherwise: 'none: `/metrics` of `PORT`, for requests from this machine alone',
   }),
+  DRAIN_SECONDS: variable('DRAIN_SECONDS', wholeNumber(0, 60).default(0), {
+    meaning:
+      'how long it goes on taking requests after SIGTERM, while `/readyz` answers 503: as long as your balancer needs to see that',
+    example: '5',
+  }),
   DATABASE_URL: variable('DATABASE_URL', url('postgres:', 'postgresql:').optional(), {
     meaning: 'PostgreSQL 15 or later',
     example: 'postgres://user:password@db.example.com/sallyport',

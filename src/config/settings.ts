@@ -39,6 +39,7 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
       PORT: ({ port }) => port,
       TRUST_PROXY: ({ trustedProxies }) => trustedProxies,
       METRICS_PORT: ({ metricsPort }) => metricsPort,
+      DRAIN_SECONDS: ({ drainSeconds }) => drainSeconds,
       LOG_LEVEL: ({ logLevel }) => logLevel,
       AUDIT_RETENTION_DAYS: ({ auditRetentionDays }) => auditRetentionDays,
     },
@@ -109,6 +110,16 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
       SMS_LIMIT_COUNTRY_HOUR: ({ sms }) => sms.limits.countryHour,
       SMS_LIMIT_GLOBAL_HOUR: ({ sms }) => sms.limits.globalHour,
       SMS_LIMIT_GLOBAL_DAY: ({ sms }) => sms.limits.globalDay,
+    },
+  },
+  {
+    title: 'Traces',
+    readers: {
+      OTEL_TRACES_EXPORTER: ({ tracing }) => (tracing ? 'otlp' : 'none'),
+      OTEL_SERVICE_NAME: ({ tracing }) => tracing?.serviceName,
+      OTEL_TRACES_SAMPLER: ({ tracing }) =>
+        tracing && `${tracing.sampler.parentBased ? 'parentbased_' : ''}${tracing.sampler.root}`,
+      OTEL_TRACES_SAMPLER_ARG: ({ tracing }) => tracing?.sampler.ratio,
     },
   },
   {

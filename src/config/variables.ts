@@ -5,6 +5,7 @@ import { general } from './general-variables.ts'
 import { messaging } from './messaging-variables.ts'
 import { moreGateways } from './more-gateway-variables.ts'
 import { prices } from './price-variables.ts'
+import { tracing } from './tracing-variables.ts'
 
 export { documentation } from './documentation.ts'
 
@@ -14,6 +15,7 @@ export const variables = z.object({
   ...messaging,
   ...prices,
   ...alerts,
+  ...tracing,
   ...guideGateways,
   ...moreGateways,
 })

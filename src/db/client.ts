@@ -1,15 +1,18 @@
 import { Kysely, PostgresDialect } from 'kysely'
 import { type PoolConfig, types } from 'pg'
 import type { Log } from '../log.ts'
+import type { PoolLoad } from '../service-metrics.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertVersion, migrate, pendingMigrations } from './migrate.ts'
-import { createPool } from './pool.ts'
+import { createPool, type OnStatementEnd } from './pool.ts'
 import type { Database, Db } from './schema.ts'
 
 export interface OpenDatabase {
   db: Db
   /** Runs the migrations that are due, without the time limits that requests have. */
   migrate(): Promise<string[]>
+  /** how its pool stands just now */
+  load(): PoolLoad
   close(): Promise<void>
 }
 
@@ -39,6 +42,7 @@ export interface DatabaseSettings {
   poolSize: number
   /** called with each statement sent, for counting them */
   onStatement?: (sql: string) => void
+  onStatementEnd?: OnStatementEnd
 }
 
 export async function openDatabase(settings: DatabaseSettings, log: Log): Promise<OpenDatabase> {
@@ -46,11 +50,10 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   const connection = embedded
     ? { host: embedded.host, user: 'postgres', database: 'postgres', ssl: false }
     : { connectionString: withoutSettings(settings.url) }
-  const pool = createPool(
-    { ...LIMITS, max: settings.poolSize, types, ...connection },
-    log,
-    embedded?.restore,
-  )
+  const pool = createPool({ ...LIMITS, max: settings.poolSize, types, ...connection }, log, {
+    restore: embedded?.restore,
+    onStatementEnd: settings.onStatementEnd,
+  })
   const { onStatement } = settings
   const db = new Kysely<Database>({
     dialect: new PostgresDialect({ pool }),
@@ -65,6 +68,7 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
       const own = new Kysely<Database>({ dialect: new PostgresDialect({ pool: unhurried }) })
       return migrate(own).finally(() => own.destroy())
     },
+    load: () => pool.load(),
     async close() {
       await db.destroy()
       await embedded?.close()

@@ -1,18 +1,28 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { DatabaseError, Pool, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
+import type { PoolLoad } from '../service-metrics.ts'
+import { tracedWithin, type Work } from '../tracing.ts'
+import { isPassing } from './faults.ts'
+
+/** Told how long each statement took, and if it failed, whether waiting helps. */
+export type OnStatementEnd = (seconds: number, failed?: 'passing' | 'lasting') => void
+
+interface More {
+  /** brings back a server that isn't there any more; tried once when a connection is refused */
+  restore?: (() => Promise<void>) | undefined
+  onStatementEnd?: OnStatementEnd | undefined
+}
 
 /**
  * A pool that outlives its connections: one that ends, idle or amid a statement, ends neither the process nor
  * any statement but its own, and one that stopped answering isn't used again.
- *
- * @param restore brings back a server that isn't there any more; tried once when a connection is refused
  */
 export function createPool(
   config: PoolConfig,
   log: Log,
-  restore?: () => Promise<void>,
-): PostgresPool {
+  more: More = {},
+): PostgresPool & { load(): PoolLoad } {
   const pool = new Pool(config)
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
   // one of the pool, while it is in use by its own.
@@ -20,14 +30,22 @@ export function createPool(
   pool.on('connect', (client) => {
     client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
   })
-  return withoutDeaf(pool, restore)
+  return {
+    ...withoutDeaf(pool, more),
+    load: () => ({
+      used: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+      most: pool.options.max ?? 0,
+    }),
+  }
 }
 
 /**
  * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
  * statement that got no answer.
  */
-function withoutDeaf(pool: Pool, restore?: () => Promise<void>): PostgresPool {
+function withoutDeaf(pool: Pool, { restore, onStatementEnd }: More): PostgresPool {
   async function connect() {
     try {
       return await pool.connect()
@@ -40,7 +58,7 @@ function withoutDeaf(pool: Pool, restore?: () => Promise<void>): PostgresPool {
 
   return {
     options: pool.options,
-    connect: async () => leaveWhenDeaf(await connect()),
+    connect: async () => leaveWhenDeaf(await connect(), onStatementEnd),
     end: () => pool.end(),
   }
 }
@@ -54,14 +72,25 @@ function isGone(error: unknown): boolean {
   )
 }
 
-function leaveWhenDeaf(client: PostgresPoolClient): PostgresPoolClient {
+function leaveWhenDeaf(
+  client: PostgresPoolClient,
+  onStatementEnd?: OnStatementEnd,
+): PostgresPoolClient {
   let fault: unknown
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
     if (fault) throw fault
+    const began = performance.now()
+    const took = () => (performance.now() - began) / 1000
     try {
-      return await client.query<R>(sql, parameters)
+      const result = await tracedWithin(
+        () => statementWork(sql),
+        () => client.query<R>(sql, parameters),
+      )
+      onStatementEnd?.(took())
+      return result
     } catch (error) {
+      onStatementEnd?.(took(), isPassing(error) ? 'passing' : 'lasting')
       if (!(error instanceof DatabaseError)) fault = error
       throw error
     }
@@ -78,4 +107,22 @@ function leaveWhenDeaf(client: PostgresPoolClient): PostgresPoolClient {
   }
 
   return { query, release: (destroy) => client.release(destroy || fault !== undefined) }
+}
+
+/** Enough to know a statement by; the longest have some 4,000 characters. */
+const LONGEST_TEXT = 1000
+
+/** Its text has places for parameters and not their values. */
+function statementWork(sql: string): Work {
+  const text = sql.replace(/\s+/g, ' ').trim()
+  const operation = /^\w+/.exec(text)?.[0].toUpperCase() ?? 'SQL'
+  return {
+    name: operation,
+    kind: 'client',
+    attributes: {
+      'db.system.name': 'postgresql',
+      'db.operation.name': operation,
+      'db.query.text': text.slice(0, LONGEST_TEXT),
+    },
+  }
 }

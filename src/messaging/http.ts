@@ -1,4 +1,5 @@
 import { Agent, fetch, Request, type Response } from 'undici'
+import { traced } from '../tracing.ts'
 
 /** A host that doesn't answer at all must cost less than a try may take (GWY-03). */
 const CONNECT_MS = 2000
@@ -60,6 +61,20 @@ export async function requestJson(request: JsonRequest, signal: AbortSignal): Pr
   if (signal.aborted) return { kind: 'unreachable', detail: 'time-out before sending' }
   const prepared = prepare(request, signal)
   if (!prepared) return { kind: 'misconfigured', detail: 'unusable address or header' }
+  // No path and no query: they hold ids of accounts and may hold more. Nor is the gateway told of the trace.
+  const { hostname: host } = new URL(prepared.url)
+  const attributes = { 'http.request.method': request.method, 'server.address': host }
+  const work = { name: `${request.method} ${host}`, kind: 'client', attributes } as const
+  return traced(work, async (span) => {
+    const result = await exchange(prepared, signal)
+    if (result.kind === 'answer') span.note({ 'http.response.status_code': result.status })
+    if (result.kind !== 'answer' || result.status >= 400)
+      span.fail(result.kind === 'answer' ? String(result.status) : result.detail)
+    return result
+  })
+}
+
+async function exchange(prepared: Request, signal: AbortSignal): Promise<HttpResult> {
   try {
     const response = await fetch(prepared, { dispatcher: agent })
     const retryAfterMs = retryAfterOf(response)

@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
+import { changed, inBatches } from '../db/batches.ts'
 import { type Clock, later } from '../db/clock.ts'
+import type { Db } from '../db/schema.ts'
 
 /** A notice that was taken, to be sent now. */
 export interface DueNotice {
@@ -70,4 +72,15 @@ export function createNoticeStatements(clock: Clock) {
         select id from notice where created_at < ${later(clock, -KEPT_SECONDS)}
         order by created_at limit ${batch} for update skip locked)`,
   }
+}
+
+/** Gives up what waits: after going back to a backup, it was sent. @returns how many there were */
+export function dropWaitingNotices(db: Db): Promise<number> {
+  return inBatches(async (most) =>
+    changed(
+      await sql`
+        update notice set state = 'failed', recipient = '', detail = null where id in (
+          select id from notice where state = 'waiting' limit ${most})`.execute(db),
+    ),
+  )
 }

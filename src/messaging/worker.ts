@@ -1,4 +1,5 @@
 import { inCircumstances } from '../audit/circumstances.ts'
+import { untraced } from '../tracing.ts'
 
 /**
  * Does work that is looked for at once, from time to time, and whenever somebody says that there is some.
@@ -30,7 +31,8 @@ export function createWorker(
     if (stopped) return
     more = true
     // Not in the circumstances of the request that wakes it: it is about others as well.
-    working ??= inCircumstances({ actor: 'system', requestId: null, address: null }, work)
+    const asItself = { actor: 'system', requestId: null, address: null }
+    working ??= untraced(() => inCircumstances(asItself, work))
       .catch(failed)
       .finally(() => {
         working = undefined

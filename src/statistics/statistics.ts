@@ -1,5 +1,6 @@
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { createBacklog } from './backlog.ts'
 import type { Prices } from './costs.ts'
 import { createOverview } from './overview.ts'
 import { createRollUp } from './roll-up.ts'
@@ -14,5 +15,9 @@ interface Dependencies {
 
 /** What sign-ins, codes and messages come to, counted in the background and looked at in a moment. */
 export function createStatistics({ db, clock, prices }: Dependencies) {
-  return { ...createRollUp({ db, clock }), overview: createOverview({ db, clock, prices }) }
+  return {
+    ...createRollUp({ db, clock }),
+    overview: createOverview({ db, clock, prices }),
+    backlog: createBacklog({ db, clock }),
+  }
 }

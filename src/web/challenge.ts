@@ -97,6 +97,7 @@ export function createChallengeSteps(deps: Dependencies) {
       showAgain(ctx, visitor, () => ({ code, sentence }), draw)
     const counted = COUNTED[guess.outcome]
     if (counted) deps.metrics.codeEnded(counted)
+    if (counted === 'wrong') deps.metrics.signInFailed('wrong-code')
     switch (guess.outcome) {
       case 'right':
         return passed(ctx, guess, remembered)

@@ -32,6 +32,7 @@ export function createFailure({ pages, log }: { pages: Pages; log: Log }): Middl
       method: ctx.method,
       path: withoutIds(ctx.path),
       status: ctx.status,
+      ...(typeof ctx.state.traceId === 'string' && { trace: ctx.state.traceId }),
       ...(typeof ctx.state.actor === 'string' && { actor: ctx.state.actor }),
     }
     log[ctx.path.startsWith('/assets/') ? 'debug' : 'info'](

@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import type { Metrics } from '../metrics.ts'
 import { missingOnlySecondFactor } from '../oidc/assurance.ts'
 import type { Challenges } from '../second-factor/challenges.ts'
 import type { Consent } from './consent.ts'
@@ -14,6 +15,7 @@ interface Dependencies {
   steps: Steps
   consent: Consent
   enrolment: Enrolment
+  metrics: Metrics
 }
 
 /** The dispatcher: one GET decides from what is stored which page is due; every POST records one fact and returns to it. */
@@ -60,6 +62,7 @@ export function createInteraction(deps: Dependencies) {
     async cancel(ctx: Context): Promise<void> {
       await challenges.close(visitors.of(ctx))
       await signIn.cancelled(ctx)
+      deps.metrics.signInFailed('cancelled')
     },
 
     /** Ends a sign-in that can't reach what the app insists on; the app is told that. */

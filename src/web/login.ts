@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import { z } from 'zod'
 import type { Accounts } from '../accounts/accounts.ts'
 import { PASSWORD_INPUT_LIMIT } from '../accounts/passwords.ts'
+import type { Metrics } from '../metrics.ts'
 import { PASSWORD_ALONE } from '../oidc/acr.ts'
 import { field } from './forms.ts'
 import type { KnownBrowsers } from './known-browser.ts'
@@ -19,6 +20,7 @@ interface Dependencies {
   visitors: Visitors
   steps: Steps
   pages: Pages
+  metrics: Metrics
 }
 
 const loginForm = z.object({
@@ -46,7 +48,7 @@ export function createLogin(deps: Dependencies) {
     const { username, password } = form.data
     const now = Math.floor(Date.now() / 1000)
     const language = pages.languageOf(ctx).tag
-    const { account, conclude } = await accounts.authenticate(
+    const { account, judged, conclude } = await accounts.authenticate(
       username,
       password,
       knownBrowsers.of(ctx, username),
@@ -66,6 +68,7 @@ export function createLogin(deps: Dependencies) {
     const locked = typeof answer === 'object' && 'refused' in answer && answer.refused === 'locked'
     if (!account || locked) {
       await conclude(false)
+      deps.metrics.signInFailed(locked ? 'locked' : judged ? 'wrong-password' : 'password-locked')
       // Unknown, wrong, disabled, locked: one answer for all of them (ENU-01).
       const error = pages.say(ctx, 'login.wrong')
       return steps.login(ctx, visitor, app, { username, error, status: 401 })

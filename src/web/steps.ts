@@ -67,7 +67,10 @@ export function createSteps(deps: Dependencies) {
     const { app, waitSeconds, backup = false, otherPhones = [], call = null, code = false } = facts
     const { status, title, message, retryInMinutes: usual, counts } = STOPS[why]
     // Looking again at what is over ends nothing more.
-    if (counts && ctx.method === 'POST') deps.metrics.codeEnded(counts)
+    if (ctx.method === 'POST') {
+      deps.metrics.signInFailed(why)
+      if (counts) deps.metrics.codeEnded(counts)
+    }
     const retryInMinutes = waitSeconds ? Math.ceil(waitSeconds / 60) : (usual ?? null)
     if (retryInMinutes !== null) ctx.set('Retry-After', String(retryInMinutes * 60))
     const { formToken, restartUrl: restart, cancelUrl, baseUrl, actionUrl } = links(visitor)

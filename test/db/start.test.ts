@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, get } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,9 +12,10 @@ import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
-import { type Child, killChildren, startChild } from '../support/children.ts'
+import { killChildren, startChild } from '../support/children.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
+import { startInstance } from '../support/instance.ts'
 import { freePort } from '../support/ports.ts'
 
 const MAIN = 'src/main.ts'
@@ -28,22 +31,6 @@ afterAll(async () => {
   await killChildren()
   await house.stop()
 })
-
-/** A process of its own beside the house, on the same database; it resolves when the process can serve. */
-async function startInstance(more: Record<string, string> = {}): Promise<Child & { url: string }> {
-  const port = String(await freePort())
-  const child = startChild(MAIN, [], {
-    ...house.variables,
-    PORT: port,
-    NODE_ENV: 'production',
-    SMS_ALLOWED_COUNTRIES: '*',
-    HOST: '127.0.0.1',
-    TEXTBEE_TIMEOUT_MS: '2000',
-    ...more,
-  })
-  await child.says('"ready"')
-  return Object.assign(child, { url: `http://localhost:${port}` })
-}
 
 async function jwksOf(url: string): Promise<Array<Record<string, unknown>>> {
   const { keys } = JSON.parse(await (await fetch(`${url}/jwks`)).text())
@@ -131,7 +118,7 @@ describe('a start that can’t succeed ends with exit code 1 and a sentence', ()
 
 describe('SIGTERM (AVL-10)', () => {
   test('lets a request that is being served end, and then the process, with exit code 0', async () => {
-    const instance = await startInstance()
+    const instance = await startInstance(house)
     const flow = createFlow(house, { client: app, url: instance.url })
     await flow.begin()
     house.gateway.mode = 'hang'
@@ -148,7 +135,7 @@ describe('SIGTERM (AVL-10)', () => {
   })
 
   test('under load leaves no code half used: what was answered holds, the rest can be done again', async () => {
-    const instance = await startInstance()
+    const instance = await startInstance(house)
     const walks = await Promise.all(
       Array.from({ length: 6 }, async () => {
         const flow = createFlow(house, { client: app })
@@ -177,8 +164,53 @@ describe('SIGTERM (AVL-10)', () => {
   })
 })
 
+test('told to stop, it says so at once at /readyz, serves on for DRAIN_SECONDS, and keeps no connection (AVL-10)', async () => {
+  const instance = await startInstance(house, { DRAIN_SECONDS: '3' })
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ask = async (path: string) => {
+    const [answer] = await once(get(`${instance.url}${path}`, { agent }), 'response')
+    const chunks: Buffer[] = []
+    for await (const chunk of answer) chunks.push(chunk)
+    const { statusCode: status, headers } = answer
+    return { status, connection: headers.connection, body: Buffer.concat(chunks).toString() }
+  }
+  expect(await ask('/readyz')).toMatchObject({ status: 200, connection: 'keep-alive' })
+  instance.process.kill('SIGTERM')
+  await instance.says('"stopping"')
+  const ready = await ask('/readyz')
+  expect(ready).toMatchObject({ status: 503, connection: 'close' })
+  expect(JSON.parse(ready.body)).toEqual({
+    error: 'temporarily_unavailable',
+    error_description: 'stopping; others take over',
+  })
+  // Whoever comes meanwhile is served all the same.
+  expect(await ask('/healthz')).toMatchObject({ status: 200, connection: 'close' })
+  expect(await ask('/jwks')).toMatchObject({ status: 200, connection: 'close' })
+  expect(await instance.ended).toBe(0)
+  agent.destroy()
+  await expect(fetch(instance.url)).rejects.toThrow()
+})
+
+test('an error that nothing caught is logged without what it quotes, and ends the process in good order (AVL-14)', async () => {
+  const fault =
+    "process.on('SIGUSR2', () => { Promise.reject(new Error('no room for +46701234567')) })"
+  const instance = await startInstance(house, {
+    NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(fault)}"`,
+  })
+  instance.process.kill('SIGUSR2')
+  expect(await instance.ended).toBe(1)
+  expect(instance.err).toBe('')
+  const lines = instance.out.split('\n').filter((line) => line.includes('"fatal"'))
+  expect(lines).toHaveLength(1)
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+    msg: 'an error that nothing caught',
+    error: { name: 'Error', message: 'no room for [digits]' },
+  })
+  expect(instance.out).toContain('"signal":"fault"')
+})
+
 test('a sign-in whose instance stops after the password goes on at another (AVL-09)', async () => {
-  const instance = await startInstance()
+  const instance = await startInstance(house)
   const flow = createFlow(house, { client: app, url: instance.url })
   await flow.toCode('alex')
   instance.process.kill('SIGKILL')

@@ -95,6 +95,9 @@ const BASE_FILES = new Set([
   'metrics.ts',
   'minute.ts',
   'phone-number.ts',
+  'service-metrics.ts',
+  'tracing.ts',
+  'version.ts',
 ])
 const DOMAIN = new Set([
   'admin',

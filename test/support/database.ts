@@ -11,10 +11,10 @@ export interface TestDatabase {
 }
 
 /** A database of its own for one test file, copied from the migrated template. */
-export async function createTestDatabase(): Promise<TestDatabase> {
+export async function createTestDatabase(template = 'sallyport_template'): Promise<TestDatabase> {
   const admin = inject('postgresUrl')
   const name = `test_${randomBytes(6).toString('hex')}`
-  await run(admin, `create database ${name} template sallyport_template`)
+  await run(admin, `create database ${name} template ${template}`)
   const url = Object.assign(new URL(admin), { pathname: `/${name}` }).href
   const pool = new Pool({ connectionString: url, max: 5 })
   pool.on('error', () => {})
@@ -26,6 +26,23 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await db.destroy()
       await run(admin, `drop database if exists ${name} with (force)`)
     },
+  }
+}
+
+/** A second database that is as the first one is at this moment: a backup, brought back. */
+export async function snapshotOf({ url }: TestDatabase): Promise<TestDatabase> {
+  const admin = inject('postgresUrl')
+  const name = new URL(url).pathname.slice(1)
+  // Nothing may be connected to what is copied; whoever was comes back by itself.
+  await run(admin, `alter database ${name} allow_connections false`)
+  try {
+    await run(
+      admin,
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${name}'`,
+    )
+    return await createTestDatabase(name)
+  } finally {
+    await run(admin, `alter database ${name} allow_connections true`)
   }
 }
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Account } from '../../src/accounts/accounts.ts'
+import { requestForLog } from '../../src/audit/circumstances.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import type { Clock } from '../../src/db/clock.ts'
@@ -23,7 +24,7 @@ export const REDIRECT_URI = 'https://rp.example/cb'
 
 /** What an instance asks its database from time to time, whether or not anybody signs in. */
 const BACKGROUND =
-  /^\s*(update notice set\s+tries|update message set watch_at|select kid from signing_key|update roll_up|update (alert|logout)_delivery|update import_job set runner|with given_up as|with (turn|seen) as materialized|with (noted|found|due) as|select kind, count|with ready as \(select distinct country|select coalesce\(\(\s+select \(select sum)/
+  /^\s*(update notice set\s+tries|update message set watch_at|select kid from signing_key|update roll_up|update (alert|logout)_delivery|update import_job set runner|with given_up as|with (turn|seen) as materialized|with (noted|found|due) as|select kind, count|select \$1::text as queue|with ready as \(select distinct country|select coalesce\(\(\s+select \(select sum)/
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 
@@ -95,7 +96,7 @@ export async function startHouse({
     clock,
     keyPollMs,
     ...(languages && { languages }),
-    log: createLog('trace', false, { write: (line) => void logged.push(line) }),
+    log: createLog('trace', false, { write: (line) => void logged.push(line) }, requestForLog),
     onStatement: (statement) => void (BACKGROUND.test(statement) || statements.push(statement)),
   })
   await server.ready

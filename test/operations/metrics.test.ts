@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createFlow } from '../support/flow.ts'
+import { type House, startHouse } from '../support/house.ts'
+
+let house: House
+let app: { id: string; secret: string }
+
+beforeAll(async () => {
+  house = await startHouse()
+  app = await house.addClient('app')
+  await house.addAccount('alex')
+})
+afterAll(() => house.stop())
+
+interface Sample {
+  name: string
+  labels: Record<string, string>
+  value: number
+}
+
+async function scrape(): Promise<Sample[]> {
+  const text = await (await fetch(`${house.url}/metrics`)).text()
+  return [...text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)].map(
+    ([, name = '', all = '', value]) => ({
+      name,
+      labels: Object.fromEntries(
+        [...all.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, of = '']) => [label, of]),
+      ),
+      value: Number(value),
+    }),
+  )
+}
+
+function sumOf(samples: readonly Sample[], name: string, labels: Record<string, string> = {}) {
+  const fit = samples.filter(
+    (sample) =>
+      sample.name === name &&
+      Object.entries(labels).every(([label, of]) => sample.labels[label] === of),
+  )
+  return fit.reduce((sum, { value }) => sum + value, 0)
+}
+
+test('requests, sign-ins, failures, tokens and the database are counted, by labels that are bounded and documented (LOG-08)', async () => {
+  const flow = createFlow(house, { client: app })
+  await flow.begin()
+  await flow.password('alex', 'not the password')
+  await flow.password('nobody-of-that-name', 'not the password')
+  await flow.password('alex')
+  const right = house.lastCode()
+  await flow.code(right.replace(/./, (digit) => String((Number(digit) + 1) % 10)))
+  const query = await flow.resume(await flow.code(right))
+  const code = query.get('code') ?? ''
+  expect((await flow.redeem(code)).status).toBe(200)
+  expect((await flow.redeem(code)).status).toBe(400)
+  const left = createFlow(house, { client: app })
+  await left.begin()
+  await left.step('cancel')
+  for (let i = 0; i < 20; i++) {
+    await flow.request(`/interaction/${i}x${i}`)
+    await flow.request(`/nowhere/${i}`)
+    await flow.request('/token', {
+      method: 'POST',
+      body: new URLSearchParams({ grant_type: `made-up-${i}` }),
+    })
+  }
+
+  const samples = await scrape()
+  const value = (name: string, labels?: Record<string, string>) => sumOf(samples, name, labels)
+  expect(value('sallyport_sign_ins_total', { level: 'two-factors' })).toBe(1)
+  const failed = (cause: string) => value('sallyport_sign_in_failures_total', { cause })
+  expect(failed('wrong-password')).toBe(2)
+  expect(failed('wrong-code')).toBe(1)
+  expect(failed('cancelled')).toBe(1)
+  expect(value('sallyport_token_grants_total', { grant: 'authorization_code' })).toBe(1)
+  const refused = { grant: 'authorization_code', error: 'invalid_grant' }
+  expect(value('sallyport_token_refusals_total', refused)).toBe(1)
+  const login = { route: '/interaction/:uid/login', method: 'POST' }
+  expect(value('sallyport_http_requests_total', { ...login, status: '4xx' })).toBe(2)
+  expect(value('sallyport_http_requests_total', { ...login, status: '3xx' })).toBe(1)
+  expect(value('sallyport_http_request_seconds_count', { route: '/token' })).toBe(22)
+  expect(value('sallyport_http_requests_total', { route: 'none', status: '4xx' })).toBe(20)
+  expect(value('sallyport_database_statement_seconds_count')).toBeGreaterThan(20)
+  expect(value('sallyport_database_connections_max')).toBe(10)
+  expect(value('sallyport_database_connections')).toBeGreaterThan(0)
+  expect(value('sallyport_database_waiting')).toBe(0)
+  expect(value('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThanOrEqual(0)
+  const [build] = samples.filter(({ name }) => name === 'sallyport_build_info')
+  expect(build).toMatchObject({ value: 1, labels: { version: expect.stringMatching(/^\d/) } })
+
+  // However many different things are asked for, nothing of them becomes a label.
+  const routes = new Set(samples.flatMap(({ labels }) => labels.route ?? []))
+  for (const route of routes) expect(route).not.toMatch(/nowhere|\dx\d/)
+  expect(JSON.stringify(samples)).not.toContain('made-up')
+  const page = readFileSync(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8')
+  for (const { name, labels } of samples.filter((one) => one.name.startsWith('sallyport_'))) {
+    const base = name.replace(/_(bucket|sum|count)$/, '')
+    const row = page.split('\n').find((line) => line.startsWith(`| \`${base}\``)) ?? ''
+    for (const label of Object.keys(labels))
+      if (label !== 'le') expect(row, name).toContain(`\`${label}\``)
+  }
+})
+
+test('what is due in the background is counted', async () => {
+  await house.db
+    .insertInto('notice')
+    .values({
+      id: 'late',
+      account_id: (await house.addAccount('blake', null)).id,
+      kind: 'password.changed',
+      medium: 'mail',
+      recipient: Buffer.from(''),
+      language: null,
+      detail: null,
+      created_at: new Date(Date.now() - 60_000),
+      next_try_at: new Date(Date.now() - 60_000),
+    })
+    .execute()
+  const notices = (await house.rooms.statistics.backlog()).find(({ queue }) => queue === 'notices')
+  expect(notices?.due).toBeGreaterThanOrEqual(1)
+  expect(notices?.overdueSeconds).toBeGreaterThan(50)
+})
