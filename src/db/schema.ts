@@ -16,9 +16,11 @@ import type {
 import type {
   ApiTable,
   ClientTable,
+  DevicePollTable,
   OidcRecordTable,
   OidcReplayTable,
   SigningKeyTable,
+  UserCodeTryTable,
 } from './tables/oidc.ts'
 import type {
   AuthenticatorTable,
@@ -102,6 +104,10 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   oidc_replay: OidcReplayTable
+  /** oidc */
+  device_poll: DevicePollTable
+  /** oidc */
+  user_code_try: UserCodeTryTable
   /** oidc */
   signing_key: SigningKeyTable
   /** transfer */
