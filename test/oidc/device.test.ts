@@ -100,7 +100,7 @@ describe('a TV or a command line [CHL-16]', () => {
       execute: [client.allowInsecureRequests],
     })
     const asked = await client.initiateDeviceAuthorization(config, {
-      scope: 'openid profile',
+      scope: 'openid profile offline_access',
     })
     expect(asked).toMatchObject({
       user_code: expect.stringMatching(/^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$/),
@@ -129,6 +129,7 @@ describe('a TV or a command line [CHL-16]', () => {
       amr: ['pwd', 'otp', 'sms', 'mfa'],
       auth_time: expect.any(Number),
     })
+    expect(tokens.scope).toBe('openid profile offline_access')
     const info = await client.fetchUserInfo(config, tokens.access_token, claims?.sub ?? '')
     expect(info.preferred_username).toBe('alex')
     const renewed = await client.refreshTokenGrant(config, tokens.refresh_token ?? '')
