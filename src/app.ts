@@ -99,7 +99,7 @@ async function assemble(
   const delivery = createDelivery({ ...parts, rooms })
   const codes = createCodes({ ...parts, rooms, messenger: delivery.messenger })
 
-  const records = createRecords({ db, vault, clock })
+  const records = createRecords({ db, vault, clock, fingerprint: rooms.fingerprint })
   const units = createUnitsOfWork(records)
   const languageChoice = createLanguageChoice({ languages, issuer: config.issuer })
   const pages = createPages({

@@ -19,6 +19,7 @@ import type { Rooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
 import type { BrowserCookie } from './web/browser-cookie.ts'
 import { createCircumstances, placeOf } from './web/circumstances.ts'
+import { keepUserCode } from './web/device-pages.ts'
 import { createFailure } from './web/failure.ts'
 import type { Forgotten } from './web/forgotten.ts'
 import { guardProviderForms, securityHeaders } from './web/guard.ts'
@@ -83,6 +84,7 @@ export function createFront(deps: Dependencies): Front {
     placeOf,
     apis: rooms.apis,
     replays: rooms.replays,
+    devices: rooms.devices,
     subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),
@@ -135,6 +137,7 @@ export function createFront(deps: Dependencies): Front {
     await next()
     if (ctx.state.appsToTell) await deps.tellApps()
   })
+  provider.use(keepUserCode)
   provider.use((_ctx, next) => units.run(next))
   provider.use(deps.clientThrottle(provider))
   provider.use(routes.routes())

@@ -23,6 +23,7 @@ import { createNotices } from './messaging/notices.ts'
 import { createApis } from './oidc/apis.ts'
 import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
+import { createDevices } from './oidc/devices.ts'
 import { createSigningKeys } from './oidc/keys.ts'
 import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
@@ -167,6 +168,7 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     }),
     signingKeys: createSigningKeys({ db, vault, clock }),
     apis: createApis({ db, clock, issuer: config.issuer }),
+    devices: createDevices({ db, clock }),
     replays: createReplays({ db, clock }),
     subjects: createSubjects(pepper),
     imports: createImports({

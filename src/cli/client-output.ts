@@ -1,3 +1,4 @@
+import { grantTypeOf } from '../oidc/client-rows.ts'
 import type { ClientSummary } from '../oidc/clients.ts'
 import { type Outcome, record, table, yesOrNo } from './output.ts'
 
@@ -8,7 +9,7 @@ export function clientAsJson(client: ClientSummary) {
     name: client.name,
     redirect_uris: client.redirectUris,
     post_logout_redirect_uris: client.postLogoutRedirectUris,
-    grant_types: client.grants,
+    grant_types: client.grants.map(grantTypeOf),
     public: client.public,
     first_party: client.firstParty,
     second_factor: client.secondFactor,

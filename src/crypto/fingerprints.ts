@@ -12,6 +12,7 @@ export type FingerprintKind =
   | 'backup-code'
   | 'bypass-code'
   | 'known-browser'
+  | 'user-code'
 
 /**
  * Keyed hashes under which personal values are found and counted without being readable.

@@ -16,10 +16,12 @@ import type {
 import type {
   ApiTable,
   ClientTable,
+  DevicePollTable,
   LogoutDeliveryTable,
   OidcRecordTable,
   OidcReplayTable,
   SigningKeyTable,
+  UserCodeTryTable,
 } from './tables/oidc.ts'
 import type {
   AuthenticatorTable,
@@ -103,6 +105,10 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   oidc_replay: OidcReplayTable
+  /** oidc */
+  device_poll: DevicePollTable
+  /** oidc */
+  user_code_try: UserCodeTryTable
   /** oidc */
   signing_key: SigningKeyTable
   /** oidc */

@@ -4,11 +4,22 @@ import type { Clients } from './clients.ts'
 import { TTL } from './lives.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
+/** What devices asked for: found by them, and by their people. */
+export interface DeviceRequests {
+  find(deviceCode: string): Promise<AdapterPayload | undefined>
+  /** @param code as it was typed, in capitals and without what stands between */
+  findByUserCode(code: string): Promise<AdapterPayload | undefined>
+}
+
 /**
  * The provider's storage. It reads and writes through the request's unit of work; clients come from their
  * own table and can't be written here.
  */
-export function createAdapter(units: UnitsOfWork, clients: Clients): (model: string) => Adapter {
+export function createAdapter(
+  units: UnitsOfWork,
+  clients: Clients,
+  devices: DeviceRequests,
+): (model: string) => Adapter {
   async function findClient(id: string): Promise<AdapterPayload | undefined> {
     const unit = units.current()
     const row = unit.clients.get(id) ?? (await clients.findRow(id))
@@ -17,12 +28,15 @@ export function createAdapter(units: UnitsOfWork, clients: Clients): (model: str
     return clients.metadataOf(row)
   }
 
+  async function find(model: string, id: string): Promise<AdapterPayload | undefined> {
+    if (model === 'Client') return findClient(id)
+    return model === 'DeviceCode' ? devices.find(id) : units.current().find(model, id)
+  }
+
   return (model) => ({
-    find: (id) =>
-      guarded(() => (model === 'Client' ? findClient(id) : units.current().find(model, id))),
+    find: (id) => guarded(() => find(model, id)),
     findByUid: (uid) => guarded(() => units.current().findByUid(uid)),
-    // Only the device flow has user codes, and it is off.
-    findByUserCode: async () => undefined,
+    findByUserCode: (code) => guarded(() => devices.findByUserCode(code)),
     upsert: async (id, payload, expiresIn) =>
       units.current().upsert(model, id, payload, kept(model, expiresIn)),
     destroy: async (id) => units.current().destroy(model, id),
@@ -36,8 +50,10 @@ export function createAdapter(units: UnitsOfWork, clients: Clients): (model: str
  * used up when the last sign-in that began with it ends: else two of them would get a code (RFC 9126 section 4).
  */
 function kept(model: string, expiresIn: number | undefined): number | undefined {
-  const longer = model === 'PushedAuthorizationRequest' && expiresIn !== undefined
-  return longer ? expiresIn + TTL.Interaction : expiresIn
+  if (expiresIn === undefined) return undefined
+  if (model === 'PushedAuthorizationRequest') return expiresIn + TTL.Interaction
+  // A device that still asks is told that its code has ended, and not that there was none (RFC 8628 section 3.5).
+  return model === 'DeviceCode' ? expiresIn + TTL.DeviceCode : expiresIn
 }
 
 /**

@@ -61,10 +61,19 @@ export const summaryColumns = (clock: Clock) =>
 
 type Summarized = Omit<Selectable<ClientTable>, 'secret' | 'previous_secret'>
 
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+
+/** A grant in OAuth's words. */
+export function grantTypeOf(grant: Registration['grants'][number]) {
+  return grant === 'device_code' ? DEVICE_CODE : grant
+}
+
+const grantTypes = z.enum([...GRANTS.filter((grant) => grant !== 'device_code'), DEVICE_CODE])
+
 const storedMetadata = z.object({
   redirect_uris: z.array(z.string()),
   post_logout_redirect_uris: z.array(z.string()),
-  grant_types: z.array(z.enum(GRANTS)),
+  grant_types: z.array(grantTypes),
   response_types: z.array(z.literal('code')),
   token_endpoint_auth_method: z.enum(['none', 'client_secret_basic', 'private_key_jwt']),
   application_type: z.enum(['web', 'native']),
@@ -91,7 +100,7 @@ export function metadataText(client: Registration): string {
   const metadata: z.output<typeof storedMetadata> = {
     redirect_uris: client.redirectUris,
     post_logout_redirect_uris: client.postLogoutRedirectUris,
-    grant_types: client.grants,
+    grant_types: client.grants.map(grantTypeOf),
     response_types: client.grants.includes('authorization_code') ? ['code'] : [],
     token_endpoint_auth_method: authMethodOf(client),
     application_type: native ? 'native' : 'web',
@@ -139,7 +148,7 @@ export function summaryOf(row: Summarized): ClientSummary {
     name: row.name,
     redirectUris: metadata.redirect_uris,
     postLogoutRedirectUris: metadata.post_logout_redirect_uris,
-    grants: metadata.grant_types,
+    grants: metadata.grant_types.map((type) => (type === DEVICE_CODE ? 'device_code' : type)),
     public: metadata.token_endpoint_auth_method === 'none',
     firstParty: row.first_party,
     secondFactor: row.second_factor,

@@ -17,6 +17,7 @@ const AUTHENTICATED = new Set<unknown>([
   'introspection',
   'revocation',
   'pushed_authorization_request',
+  'device_authorization',
 ])
 
 interface Dependencies {
@@ -79,6 +80,7 @@ export function createClientThrottle({ throttle, units, fingerprint }: Dependenc
     provider.on('introspection.error', note)
     provider.on('revocation.error', note)
     provider.on('pushed_authorization_request.error', note)
+    provider.on('device_authorization.error', note)
     return slowDown
   }
 }

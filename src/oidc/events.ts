@@ -24,6 +24,13 @@ export function recordEvents(provider: Provider, units: UnitsOfWork, placeOf: Pl
     })
   })
 
+  provider.on('authorization.success', ({ oidc: { entities, session, client } }) => {
+    const accountId = session?.accountId
+    if (!entities.DeviceCode || !accountId) return
+    const clientId = client?.clientId ?? null
+    units.current().tell({ type: 'device.approved', accountId, clientId })
+  })
+
   provider.on('end_session.success', ({ oidc: { session, params, client } }) => {
     if (!session?.accountId || !params?.logout) return
     const clientId = client?.clientId ?? null

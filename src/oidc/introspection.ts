@@ -35,7 +35,7 @@ export function createIntrospectionPolicy({ introspectedBy, isAccountLive }: Dep
 
 /** What introspection tells of the sign-in behind an access token (RFC 9470 section 6.2). */
 export function signInBehind({ oidc }: KoaContextWithOIDC): Record<string, unknown> | undefined {
-  const { RefreshToken, AuthorizationCode } = oidc.entities
-  const source = RefreshToken ?? AuthorizationCode
+  const { RefreshToken, AuthorizationCode, DeviceCode } = oidc.entities
+  const source = RefreshToken ?? AuthorizationCode ?? DeviceCode
   return source && { acr: source.acr, amr: source.amr, auth_time: source.authTime }
 }

@@ -16,6 +16,8 @@ export const TTL = {
   /** long enough to read a text twice, short enough that a forgotten tab is nothing */
   Interaction: 15 * MINUTE,
   AuthorizationCode: MINUTE,
+  /** long enough to find a phone, and sign in on it for the first time */
+  DeviceCode: 10 * MINUTE,
   IdToken: 15 * MINUTE,
   AccessToken: accessTokenSeconds,
   ClientCredentials: accessTokenSeconds,

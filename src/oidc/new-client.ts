@@ -7,7 +7,13 @@ import type { CheckTarget } from './logout-uris.ts'
 import { apiScope } from './new-api.ts'
 import { assertRedirect } from './redirect-uris.ts'
 
-export const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials'] as const
+/** By their names; `device_code` is `urn:ietf:params:oauth:grant-type:device_code` (RFC 8628) in OAuth's words. */
+export const GRANTS = [
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'device_code',
+] as const
 
 /** Whether requests without a code challenge are refused (RFC 9700 section 2.1.1). */
 const PKCE = ['required', 'optional'] as const
@@ -161,16 +167,17 @@ export function assertSensible(
   { production, judgeUrl }: RegistrationRules,
 ): void {
   const refuse = (sentence: string) => new Refusal('client', 400, sentence)
-  const interactive = client.grants.includes('authorization_code')
+  const redirects = client.grants.includes('authorization_code')
+  const interactive = redirects || client.grants.includes('device_code')
   const admin = client.scope?.some(isAdminScope)
-  if (interactive && client.redirectUris.length === 0)
+  if (redirects && client.redirectUris.length === 0)
     throw refuse('A client that signs people in needs a redirect URI.')
   if (interactive && client.scope && !client.scope.includes('openid'))
     throw refuse('A client that signs people in needs the scope openid.')
   if (interactive && admin && !client.firstParty)
     throw refuse('A client that signs people in gets admin scopes only if it is first-party.')
   if (!interactive && client.grants.includes('refresh_token'))
-    throw refuse('The refresh_token grant needs authorization_code beside it.')
+    throw refuse('The refresh_token grant needs authorization_code or device_code beside it.')
   if (client.public && client.grants.includes('client_credentials'))
     throw refuse(
       'A public client has no credentials, so it can’t have the client_credentials grant.',
@@ -192,8 +199,8 @@ export function assertSensible(
   if (client.jwks) assertPublicKeys(client.jwks)
   const problem = client.jwksUri !== null && judgeUrl(client.jwksUri)
   if (problem) throw refuse(`The address of the keys ${problem}.`)
-  if (client.requirePar && !interactive)
-    throw refuse('A client that signs nobody in has no authorization requests to push.')
+  if (client.requirePar && !redirects)
+    throw refuse('A client that sends nobody here has no authorization requests to push.')
   for (const uri of [...client.redirectUris, ...client.postLogoutRedirectUris])
     assertRedirect(uri, client.public, production)
 }

@@ -12,6 +12,8 @@ import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
 import { PROOF_ALGORITHMS } from './client-keys.ts'
 import type { ClientRow } from './client-rows.ts'
 import type { Clients } from './clients.ts'
+import { createDeviceFlow, type DevicePages } from './device-flow.ts'
+import type { Devices } from './devices.ts'
 import { type PlaceOf, recordEvents } from './events.ts'
 import { loadGrant } from './grant.ts'
 import { createIntrospectionPolicy, signInBehind } from './introspection.ts'
@@ -28,6 +30,8 @@ const MOST_KEY_BYTES = 65_536
 
 /** The pages the provider shows by itself, drawn elsewhere. */
 export interface ProviderPages {
+  /** those on which people connect a device */
+  device: Omit<DevicePages, 'error'>
   error(
     ctx: KoaContextWithOIDC,
     out: { error: string; error_description?: string },
@@ -58,6 +62,7 @@ interface Dependencies {
   placeOf: PlaceOf
   apis: Apis
   replays: Replays
+  devices: Devices
   subjects: Subjects
   /** guarded: it reaches nothing inside */
   fetch(url: string, init?: RequestInit): Promise<Response>
@@ -79,8 +84,13 @@ export function createProvider(deps: Dependencies): Provider {
     return account?.disabled ? undefined : account
   }
 
+  const deviceFlow = createDeviceFlow({
+    devices: deps.devices,
+    units,
+    pages: { ...deps.pages.device, error: deps.pages.error },
+  })
   const configuration: Configuration = {
-    adapter: createAdapter(units, clients),
+    adapter: createAdapter(units, clients, deviceFlow.requests),
     jwks: { keys: deps.signingKeys },
     ttl: TTL,
     scopes: SCOPES,
@@ -120,6 +130,7 @@ export function createProvider(deps: Dependencies): Provider {
       devInteractions: { enabled: false },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
+      deviceFlow: deviceFlow.feature,
       // Without nonces: not every library can, and a proof counts once over all instances as it is.
       dPoP: { enabled: true },
       introspection: {
@@ -186,6 +197,7 @@ export function createProvider(deps: Dependencies): Provider {
   // The provider would look first and note then, which two instances can do at the same moment.
   provider.ReplayDetection.unique = (shownBy, id, until) =>
     guarded(() => deps.replays.isFirst(shownBy, id, until - Math.floor(Date.now() / 1000)))
+  deviceFlow.tellInterval(provider)
   provider.use(cacheable)
   recordEvents(provider, units, deps.placeOf)
   return provider

@@ -12,6 +12,8 @@ export interface Batch {
   consumed: readonly Buffer[]
   /** records that what is written was derived from, and that must still be there */
   required: readonly Buffer[]
+  /** records that must be as they were read: who decides first about a device decides alone */
+  unchanged: ReadonlyArray<{ key: Buffer; sealed: Buffer }>
   revokedGrants: readonly Buffer[]
   /** what is recorded with it */
   events: readonly AuditEvent[]
@@ -31,7 +33,17 @@ export type Written = 'stored' | 'used' | 'changed'
 export function writeStatement(
   clock: Clock,
   sealed: SealedRecords,
-  { upserts, destroyed, consumed, required, revokedGrants, events, logouts, reused }: Batch,
+  {
+    upserts,
+    destroyed,
+    consumed,
+    required,
+    unchanged,
+    revokedGrants,
+    events,
+    logouts,
+    reused,
+  }: Batch,
 ): RawBuilder<{ written: Written }> {
   const now = clock()
   const rows = upserts.map(sealed.columnsOf)
@@ -46,7 +58,7 @@ export function writeStatement(
   ].map((entry, index) => sql`, ${sql.id(`recorded_${index}`)} as (${entry})`)
   return sql<{ written: Written }>`
     with held as (
-      select key, consumed_at from oidc_record
+      select key, payload, consumed_at from oidc_record
       where key = any(${[...consumed, ...required]}::bytea[])
         and (expires_at is null or expires_at > ${now})
       order by key for update
@@ -56,6 +68,9 @@ export function writeStatement(
         when count(*) filter (where key = any(${consumed}::bytea[]) and consumed_at is null) < ${consumed.length}
           then 'used'
         when count(*) filter (where key = any(${required}::bytea[])) < ${required.length} then 'changed'
+        when count(*) filter (where (key, payload) in (select * from unnest(
+          ${unchanged.map(({ key }) => key)}::bytea[], ${unchanged.map((one) => one.sealed)}::bytea[]))) < ${unchanged.length}
+          then 'changed'
         else 'stored' end as written
       from held
     ),
@@ -72,13 +87,15 @@ export function writeStatement(
     ),
     written as (
       insert into oidc_record (key, model, payload, client_id, account_id, grant_key, uid_key,
-        session_uid_key, expires_at)
+        session_uid_key, user_code_key, expires_at)
       select e.key, e.model, e.payload, e.client_id, e.account_id, e.grant_key, e.uid_key,
-        e.session_uid_key, ${now} + make_interval(secs => e.expires_in)
+        e.session_uid_key, e.user_code_key, ${now} + make_interval(secs => e.expires_in)
       from unnest(${each('key')}::bytea[], ${each('model')}::text[], ${each('payload')}::bytea[],
         ${each('client_id')}::text[], ${each('account_id')}::text[], ${each('grant_key')}::bytea[],
-        ${each('uid_key')}::bytea[], ${each('session_uid_key')}::bytea[], ${each('expires_in')}::float8[])
-        as e(key, model, payload, client_id, account_id, grant_key, uid_key, session_uid_key, expires_in)
+        ${each('uid_key')}::bytea[], ${each('session_uid_key')}::bytea[], ${each('user_code_key')}::bytea[],
+        ${each('expires_in')}::float8[])
+        as e(key, model, payload, client_id, account_id, grant_key, uid_key, session_uid_key, user_code_key,
+          expires_in)
       where (select written from verdict) = 'stored'
       on conflict (key) do update set payload = excluded.payload, client_id = excluded.client_id,
         account_id = excluded.account_id, grant_key = excluded.grant_key, uid_key = excluded.uid_key,

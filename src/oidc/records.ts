@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { type Account, accountAsJson } from '../accounts/account.ts'
+import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
@@ -12,6 +13,9 @@ export type Records = ReturnType<typeof createRecords>
 
 /** A record with what a request that asks for it is about to ask for next. */
 export interface FoundRecord {
+  key: Buffer
+  /** the payload as it is stored */
+  sealed: Buffer
   payload: StoredPayload
   client: ClientRow | undefined
   account: Account | undefined
@@ -19,13 +23,22 @@ export interface FoundRecord {
   session: StoredPayload | undefined
 }
 
+interface Dependencies {
+  db: Db
+  vault: Vault
+  clock: Clock
+  fingerprint: Fingerprints
+}
+
 /** The table `oidc_record`: everything the provider remembers, sealed. */
-export function createRecords({ db, vault, clock }: { db: Db; vault: Vault; clock: Clock }) {
+export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const sealed = createSealedRecords(vault)
+  // Of so few codes, anybody could undo a plain hash.
+  const userCodeKey = (code: string) => fingerprint('user-code', code)
 
   /** Finds a live record together with its client, account, grant and session: one round trip instead of five. */
   async function findBy(
-    column: 'key' | 'uid_key',
+    column: 'key' | 'uid_key' | 'user_code_key',
     value: Buffer,
   ): Promise<FoundRecord | undefined> {
     const now = clock()
@@ -55,6 +68,8 @@ export function createRecords({ db, vault, clock }: { db: Db; vault: Vault; cloc
       .executeTakeFirst()
     if (!row) return undefined
     return {
+      key: row.key,
+      sealed: row.payload,
       payload: sealed.open(row.key, row.payload, row.consumed_at),
       client: clientOf(row),
       account: row.account ?? undefined,
@@ -72,6 +87,8 @@ export function createRecords({ db, vault, clock }: { db: Db; vault: Vault; cloc
   return {
     find: (key: Buffer) => findBy('key', key),
     findByUid: (uid: string) => findBy('uid_key', uidKey(uid)),
+    findByUserCode: (code: string) => findBy('user_code_key', userCodeKey(code)),
+    userCodeKey,
 
     /** Stores a whole request's writes at once. */
     async write(batch: Batch): Promise<Written> {

@@ -23,5 +23,8 @@ export function logRefusals(provider: Provider, log: Log): void {
   provider.on('introspection.error', note('introspection refused'))
   provider.on('revocation.error', note('revocation refused'))
   provider.on('pushed_authorization_request.error', note('pushed request refused'))
+  provider.on('device_authorization.error', note('device refused'))
+  provider.on('code_verification.error', note('device not connected'))
+  provider.on('device_resume.error', note('device not connected'))
   provider.on('end_session.error', note('sign-out refused'))
 }

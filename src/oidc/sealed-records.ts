@@ -26,6 +26,8 @@ export interface PendingRecord {
   expiresIn: number | undefined
   /** of a grant: the session it was given in, which the provider doesn't tell */
   givenIn: string | undefined
+  /** keyed hash of the code that a device shows */
+  userCodeKey?: Buffer | undefined
 }
 
 /**
@@ -51,7 +53,7 @@ export function createSealedRecords(vault: Vault) {
         : payload
     },
 
-    columnsOf({ key, model, payload, expiresIn, givenIn }: PendingRecord) {
+    columnsOf({ key, model, payload, expiresIn, givenIn, userCodeKey }: PendingRecord) {
       const sessionUid = payload.sessionUid ?? payload.session?.uid ?? givenIn
       return {
         key,
@@ -66,6 +68,7 @@ export function createSealedRecords(vault: Vault) {
         grant_key: payload.grantId ? recordKey('Grant', payload.grantId) : null,
         uid_key: model === 'Session' && payload.uid ? uidKey(payload.uid) : null,
         session_uid_key: sessionUid ? uidKey(sessionUid) : null,
+        user_code_key: userCodeKey ?? null,
         expires_in: expiresIn ?? null,
       }
     },

@@ -17,6 +17,8 @@ export function withSector(
     if (named) throw refuse('A sector is only for pairwise subjects.')
     return { ...registration, sector: null }
   }
+  if (grants.includes('device_code'))
+    throw refuse('A device comes back to no host, so people have the same sub there as elsewhere.')
   if (!grants.includes('authorization_code'))
     throw refuse('A client that signs nobody in has no use for pairwise subjects.')
   if (registration.sector !== null) return registration

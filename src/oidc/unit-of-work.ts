@@ -58,6 +58,7 @@ const NOTHING: Batch = {
   destroyed: [],
   consumed: [],
   required: [],
+  unchanged: [],
   revokedGrants: [],
   events: [],
   logouts: [],
@@ -66,6 +67,8 @@ const NOTHING: Batch = {
 
 function createUnit(records: Records) {
   const known = new Map<string, StoredPayload | undefined>()
+  /** device codes as they were stored: two people could decide about one at the same moment */
+  const asRead = new Map<string, Buffer>()
   const sessionsByUid = new Map<string, StoredPayload>()
   const places = new Map<string, Place>()
   const accounts = new Map<string, Account>()
@@ -80,6 +83,7 @@ function createUnit(records: Records) {
   let signInPlace: Place | undefined
 
   function remember(found: FoundRecord | undefined): StoredPayload | undefined {
+    if (found?.payload.kind === 'DeviceCode') asRead.set(found.key.toString('hex'), found.sealed)
     if (found?.client) clients.set(found.client.client_id, found.client)
     if (found?.account) accounts.set(found.account.id, found.account)
     if (found?.grant) known.set(found.grant.key.toString('hex'), found.grant.payload)
@@ -110,6 +114,13 @@ function createUnit(records: Records) {
       return sessionsByUid.get(uid) ?? remember(await records.findByUid(uid))
     },
 
+    async findByUserCode(code: string): Promise<StoredPayload | undefined> {
+      const found = await records.findByUserCode(code)
+      if (!found) return undefined
+      known.set(found.key.toString('hex'), remember(found))
+      return found.payload
+    },
+
     upsert(
       model: string,
       id: string,
@@ -122,7 +133,8 @@ function createUnit(records: Records) {
       // The provider leaves out what it doesn't know.
       const place = model === 'Session' ? (signInPlace ?? places.get(payload.uid ?? '')) : undefined
       const stored = place ? { ...payload, place } : payload
-      upserts.set(hex, { key, model, payload: stored, expiresIn, givenIn: undefined })
+      const userCodeKey = payload.userCode ? records.userCodeKey(payload.userCode) : undefined
+      upserts.set(hex, { key, model, payload: stored, expiresIn, givenIn: undefined, userCodeKey })
     },
 
     destroy(model: string, id: string): void {
@@ -178,6 +190,7 @@ function createUnit(records: Records) {
         destroyed: [...destroyed.values()],
         consumed: [...consumed.values()],
         required: required(),
+        unchanged: unchanged(),
         revokedGrants: [...revoked.values()],
         events,
         logouts,
@@ -209,6 +222,14 @@ function createUnit(records: Records) {
         return { ...record, givenIn: payload.session?.uid }
     }
     return record
+  }
+
+  /** What this request decided about by what it read of it. */
+  function unchanged(): Batch['unchanged'] {
+    return [...upserts].flatMap(([hex, { key }]) => {
+      const sealed = asRead.get(hex)
+      return sealed ? [{ key, sealed }] : []
+    })
   }
 
   /**

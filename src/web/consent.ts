@@ -89,7 +89,7 @@ export function createConsent(deps: Dependencies) {
             named: true,
           })),
         ],
-        appHost: redirect ? redirect.host || redirect.protocol : '',
+        appHost: redirect && (redirect.host || redirect.protocol),
       })
     },
 

@@ -55,8 +55,8 @@ export function assertOwnOrigin(ctx: Context, issuer: string): void {
   }
 }
 
-/** The provider's own form, which confirms a sign-out, by the path under which its router takes it. */
-const PROVIDER_FORM = /^\/session\/end\/confirm\/?$/i
+/** The provider's own forms, which confirm a sign-out and connect a device, by the paths under which its router takes them. */
+const PROVIDER_FORM = /^\/(session\/end\/confirm|device)\/?$/i
 
 export function guardProviderForms(issuer: string): Middleware {
   return async (ctx, next) => {

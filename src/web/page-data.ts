@@ -8,6 +8,12 @@ interface Form {
   formToken: string
 }
 
+/** A form that the provider takes, with its token. */
+interface ProvidersForm {
+  actionUrl: string
+  xsrf: string
+}
+
 /** What the pages of a sign-in, and those of a change at `/account` that look like them, have in common. */
 interface Step extends Form {
   app: string | null
@@ -119,6 +125,20 @@ export interface PageData extends AccountPageData, ConsolePageData {
     /** why, in a word for programs */
     code: string | null
   }
+  /** Asks for the code that a device shows. */
+  device: ProvidersForm & {
+    userCode: string
+    error: string | null
+    retryInMinutes: number | null
+  }
+  /** Asks whether it is the person's own device. */
+  'device-confirm': ProvidersForm & {
+    app: string
+    code: string
+    items: readonly string[]
+  }
+  /** How it ended with a device. */
+  'device-told': { title: string; message: string; againUrl: string | null }
   consent: Form & {
     app: string | null
     accountName: string
@@ -126,7 +146,8 @@ export interface PageData extends AccountPageData, ConsolePageData {
     cancelUrl: string
     /** `named`: the title is a claim's own name, in no language */
     items: ReadonlyArray<{ title: string; detail: string; named: boolean }>
-    appHost: string
+    /** null where it isn't a browser that goes on */
+    appHost: string | null
   }
   /** `formHtml` is the provider's own form, the only value that is not escaped. */
   logout: { app: string | null; formHtml: string; host: string }

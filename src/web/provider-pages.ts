@@ -1,5 +1,6 @@
 import type { MessageKey } from '../languages/language.ts'
 import type { ProviderPages } from '../oidc/provider.ts'
+import { createDevicePages } from './device-pages.ts'
 import { titleOf } from './failure.ts'
 import type { Pages } from './pages.ts'
 
@@ -14,6 +15,8 @@ const SENTENCES: Record<string, MessageKey> = {
 /** The pages node-oidc-provider shows by itself. */
 export function createProviderPages(pages: Pages, host: string): ProviderPages {
   return {
+    device: createDevicePages(pages),
+
     error(ctx, { error, error_description: description }, thrown) {
       if (error === 'temporarily_unavailable') ctx.set('Retry-After', '2')
       const { say } = pages.languageOf(ctx)

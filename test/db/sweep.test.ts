@@ -48,7 +48,7 @@ type Swept = (typeof TABLES)[number]
 
 /** Each table's own way to sweep. */
 const sweeps: Record<Swept, (db: Kysely<Database>, batch: number) => Promise<number>> = {
-  oidc_record: (db, batch) => createRecords({ db, vault: house.rooms.vault, clock }).sweep(batch),
+  oidc_record: (db, batch) => createRecords({ ...house.rooms, db, clock }).sweep(batch),
   challenge: async (db, batch) => {
     const { otp, sms } = house.config
     const { allowedCountries } = sms

@@ -38,7 +38,10 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       acr_values_supported: ['https://refeds.org/profile/sfa', 'https://refeds.org/profile/mfa'],
     })
     expect(new Set(asList('grant_types_supported'))).toEqual(
-      new Set(['authorization_code', 'refresh_token', 'client_credentials']),
+      new Set([
+        ...['authorization_code', 'refresh_token', 'client_credentials'],
+        'urn:ietf:params:oauth:grant-type:device_code',
+      ]),
     )
     expect(new Set(asList('scopes_supported'))).toEqual(
       new Set([
@@ -68,7 +71,7 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
     expect(document.request_uri_parameter_supported).toBe(false)
     expect(document.request_parameter_supported ?? false).toBe(false)
     for (const name of Object.keys(document)) {
-      expect(name).not.toMatch(/registration|device|ciba|backchannel_auth|mtls/)
+      expect(name).not.toMatch(/registration|ciba|backchannel_auth|mtls/)
     }
   })
 
@@ -76,6 +79,7 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
     const addresses = Object.entries(document).filter(([name]) => /_endpoint$|_uri$/.test(name))
     expect(addresses.map(([name]) => name).toSorted()).toEqual([
       'authorization_endpoint',
+      'device_authorization_endpoint',
       'end_session_endpoint',
       'introspection_endpoint',
       'jwks_uri',
@@ -86,7 +90,7 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
     ])
     for (const [name, address] of addresses) {
       expect(String(address).startsWith(`${house.issuer}/`), name).toBe(true)
-      const posted = /^(token|introspection|revocation|pushed)/.test(name)
+      const posted = /^(token|introspection|revocation|pushed|device)/.test(name)
       const method = posted ? 'POST' : 'GET'
       const answer = await fetch(String(address), { method, redirect: 'manual' })
       await answer.text()

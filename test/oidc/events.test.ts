@@ -120,7 +120,7 @@ describe('what is recorded (LOG-01)', () => {
     await told()
     const { db, rooms } = house
     const clock = () => sql<Date>`now()`
-    const units = createUnitsOfWork(createRecords({ db, vault: rooms.vault, clock }))
+    const units = createUnitsOfWork(createRecords({ ...rooms, db, clock }))
     // Both have looked before either has stored what came of it.
     const both = Promise.withResolvers<void>()
     let looked = 0

@@ -1,5 +1,6 @@
 import { ACCOUNT_PAGES } from './account-pages.ts'
 import { codeField, type Visit, type World, wrong } from './browser.ts'
+import { DEVICE_PAGES } from './device-pages.ts'
 import { FACTOR_PAGES } from './factor-pages.ts'
 import { PASSWORD_PAGES } from './password-pages.ts'
 
@@ -155,6 +156,7 @@ export const EVERY_PAGE: Record<string, Walk> = {
       await page.goto(house.issuer)
     },
   },
+  ...DEVICE_PAGES,
   ...FACTOR_PAGES,
   ...PASSWORD_PAGES,
   ...ACCOUNT_PAGES,

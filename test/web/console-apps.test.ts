@@ -136,6 +136,16 @@ describe('apps at the console', () => {
     expect(shown.get('Android, AppAuth')).toContain('= "com.example.app"')
     expect([...shown.values()].join()).not.toContain('YOUR_CLIENT_SECRET')
 
+    await ada.submit('/admin/apps/new', { ...form, name: 'Evening TV', kind: 'device' })
+    const tv = snippets((await ada.get('/admin/apps/evening-tv')).html)
+    expect(tv.get('Any library')).toContain('urn:ietf:params:oauth:grant-type:device_code')
+    expect(tv.get('Node.js, openid-client')).toContain("'evening-tv',\n  undefined,\n")
+    expect(await house.rooms.clients.show('evening-tv')).toMatchObject({
+      public: true,
+      grants: ['device_code'],
+      redirectUris: [],
+    })
+
     const program = await ada.submit('/admin/apps/new', {
       name: 'Night job',
       id: 'job',

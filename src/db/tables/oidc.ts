@@ -29,6 +29,8 @@ export interface OidcRecordTable {
   grant_key: Buffer | null
   uid_key: Buffer | null
   session_uid_key: Buffer | null
+  /** keyed hash of the code that a device shows */
+  user_code_key: Buffer | null
   expires_at: Date | null
   consumed_at: Date | null
 }
@@ -58,6 +60,24 @@ export interface OidcReplayTable {
   /** hash of who showed it and its id */
   key: Buffer
   expires_at: Date
+}
+
+export interface DevicePollTable {
+  /** hash of a device code */
+  key: Buffer
+  polled_at: Date
+  /** how long the device has to wait by now */
+  interval_seconds: number
+  /** whether it came too soon the last time */
+  hasty: boolean
+  expires_at: Date
+}
+
+export interface UserCodeTryTable {
+  /** hash of an address's fingerprint, or of everywhere */
+  key: Buffer
+  began_at: Date
+  wrong: number
 }
 
 export interface SigningKeyTable {

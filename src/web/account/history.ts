@@ -35,6 +35,7 @@ const SENTENCES: Partial<Record<EventType, MessageKey>> = {
   'codes.locked': 'history.codesLocked',
   'consent.given': 'history.consentGiven',
   'consent.revoked': 'history.consentRevoked',
+  'device.approved': 'history.deviceApproved',
   'factors.reset': 'history.factorsReset',
   'password.changed': 'history.passwordChanged',
   'password.chosen': 'history.passwordChosen',

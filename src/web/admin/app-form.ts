@@ -12,6 +12,7 @@ type Given = Readonly<Record<string, string>>
 export const KINDS: Readonly<Record<AppKind, string>> = {
   web: 'Web app with a server',
   public: 'Single-page or native app, without a secret',
+  device: 'TV, console or command line, where people type a code elsewhere',
   program: 'API or script that acts in its own name',
 }
 
@@ -74,20 +75,20 @@ export function newAppOf(given: Given): NewClient {
   const name = (given.name ?? '').trim()
   return {
     id: (given.id ?? '').trim() || idFrom(name),
-    public: kind === 'public',
+    public: kind === 'public' || kind === 'device',
     ...changesOf(given, kind),
     name: name || null,
   }
 }
 
-const KIND_NAMES: readonly AppKind[] = ['web', 'public', 'program']
+const KIND_NAMES: readonly AppKind[] = ['web', 'public', 'device', 'program']
 
 /** The form that changes an app. */
 export function appFields(client: ClientSummary): FormField[] {
   const kind = kindOf(client)
   return [
     { name: 'name', label: 'Name', kind: 'text', value: client.name ?? '' },
-    ...(kind === 'program' ? [] : addressFields(client)),
+    ...(kind === 'program' || kind === 'device' ? [] : addressFields(client)),
     ...ruleFields(client, kind),
     ...(client.public
       ? []
@@ -123,7 +124,7 @@ function addressFields(
       name: 'redirectUris',
       label: 'Redirect URIs',
       kind: 'lines',
-      hint: 'Where people come back to after signing in, one a line, compared character by character. A script needs none.',
+      hint: 'Where people come back to after signing in, one a line, compared character by character. A script, a TV and a command line need none.',
       value: client.redirectUris.join('\n'),
     },
     {
@@ -196,10 +197,13 @@ function changesOf(given: Given, kind: AppKind, before: Before = FRESH[kind]) {
   const others = before.grants.filter((grant) => grant !== 'refresh_token')
   const scope = ['openid' as const, ...ticked]
   const isAll = before.scope === null && scope.join() === PERSON_SCOPES.join()
-  return {
-    ...rules,
+  const addresses = kind !== 'device' && {
     redirectUris: lines(given.redirectUris),
     postLogoutRedirectUris: lines(given.postLogoutRedirectUris),
+  }
+  return {
+    ...rules,
+    ...addresses,
     grants: given.refresh === 'yes' ? [...others, 'refresh_token' as const] : others,
     scope: isAll ? null : scope,
   }
@@ -210,6 +214,7 @@ const SIGNS_IN: Before = { grants: ['authorization_code'], scope: [] }
 const FRESH: Readonly<Record<AppKind, Before>> = {
   web: SIGNS_IN,
   public: SIGNS_IN,
+  device: { grants: ['device_code'], scope: [] },
   program: { grants: ['client_credentials'], scope: null },
 }
 

@@ -1,4 +1,5 @@
 import type { ClientSummary } from '../../oidc/clients.ts'
+import { DEVICES } from './snippets/devices.ts'
 import { FRAMEWORKS } from './snippets/frameworks.ts'
 import { PRODUCTS } from './snippets/products.ts'
 import { INTROSPECTION, PROGRAMS } from './snippets/programs.ts'
@@ -10,7 +11,7 @@ const PLACEHOLDER = 'YOUR_CLIENT_SECRET'
 /** What a library should ask for; the rest it asks for when it needs it. */
 const USUAL = ['openid', 'profile', 'email']
 
-export type AppKind = 'web' | 'public' | 'program'
+export type AppKind = 'web' | 'public' | 'device' | 'program'
 
 /** One block of configuration to copy. */
 export interface Snippet {
@@ -21,7 +22,8 @@ export interface Snippet {
 }
 
 export function kindOf({ grants, public: isPublic }: Pick<ClientSummary, 'grants' | 'public'>) {
-  if (!grants.includes('authorization_code')) return 'program' satisfies AppKind
+  if (!grants.includes('authorization_code'))
+    return (grants.includes('device_code') ? 'device' : 'program') satisfies AppKind
   return (isPublic ? 'public' : 'web') satisfies AppKind
 }
 
@@ -39,7 +41,7 @@ export function snippetsFor(
   const app: ConnectedApp = {
     issuer,
     id: client.id,
-    secret,
+    secret: client.public ? '' : secret,
     redirectUri: harmless(client.redirectUris[0] ?? 'https://app.example.com/callback'),
     postLogoutRedirectUri:
       client.postLogoutRedirectUris[0] && harmless(client.postLogoutRedirectUris[0]),
@@ -60,8 +62,16 @@ export function snippetsFor(
 function recipesOf(kind: AppKind, { introspects }: ConnectedApp): readonly Recipe[] {
   if (kind === 'public') return [generic(kind), ...PUBLIC_APPS]
   const more = introspects.length > 0 ? [INTROSPECTION] : []
+  if (kind === 'device') return [generic(kind), ...DEVICES]
   if (kind === 'program') return [generic(kind), ...PROGRAMS, ...more]
   return [generic(kind), ...FRAMEWORKS, ...PRODUCTS, ...more]
+}
+
+const GRANT_OF: Readonly<Record<AppKind, string>> = {
+  web: 'authorization_code',
+  public: 'authorization_code',
+  device: 'urn:ietf:params:oauth:grant-type:device_code',
+  program: 'client_credentials',
 }
 
 /** What every library asks for, under whatever names. */
@@ -70,15 +80,16 @@ function generic(kind: AppKind): Recipe {
     library: 'Any library',
     place: 'its settings',
     text({ issuer, id, secret, redirectUri, scopes }) {
+      const redirects = kind === 'web' || kind === 'public'
       const values: ReadonlyArray<readonly [string, string | false]> = [
         ['Issuer', issuer],
         ['Discovery', issuer + ENDPOINTS.discovery],
         ['Client ID', id],
-        ['Client secret', kind !== 'public' && secret],
-        ['Client authentication', kind === 'public' ? 'none' : 'client_secret_basic'],
-        ['Grant type', kind === 'program' ? 'client_credentials' : 'authorization_code'],
-        ['PKCE', kind !== 'program' && 'S256, always'],
-        ['Redirect URI', kind !== 'program' && redirectUri],
+        ['Client secret', secret],
+        ['Client authentication', secret ? 'client_secret_basic' : 'none'],
+        ['Grant type', GRANT_OF[kind]],
+        ['PKCE', redirects && 'S256, always'],
+        ['Redirect URI', redirects && redirectUri],
         ['Scopes', scopes.join(' ') || false],
       ]
       return values

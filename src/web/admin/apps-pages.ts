@@ -50,6 +50,7 @@ export function addApps(router: Router, deps: Dependencies): void {
         app,
         kind: KINDS[kind],
         signsIn: kind !== 'program',
+        redirects: kind === 'web' || kind === 'public',
         snippets: snippetsFor(issuer, app),
       })
     }),

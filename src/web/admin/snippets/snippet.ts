@@ -2,6 +2,7 @@
 export interface ConnectedApp {
   issuer: string
   id: string
+  /** empty for an app without one */
   secret: string
   redirectUri: string
   postLogoutRedirectUri: string | undefined
@@ -26,6 +27,7 @@ export interface Recipe {
 export const ENDPOINTS = {
   discovery: '/.well-known/openid-configuration',
   authorization: '/auth',
+  deviceAuthorization: '/device/auth',
   token: '/token',
   userinfo: '/me',
   jwks: '/jwks',
