@@ -53,6 +53,7 @@ export async function takeTurns<Name extends string>(
       const driven = await driver.drive(at, { what, people, concurrency, seconds: length })
       if (round > 0) heard.get(name)?.push(driven)
     }
+    if (process.env.DBG) for (const [n, d] of heard) console.log(round, n, JSON.stringify(d.slice(-1).map(x => [x.done, +x.rate.toFixed(0), +x.serverCpuMs.toFixed(2), +x.postgresCpuMs.toFixed(2)])))
     if (round > 0) await between()
   }
   const whole = (name: Name) => [name, together(heard.get(name) ?? [])] as const

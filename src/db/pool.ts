@@ -1,6 +1,7 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
 import { DatabaseError, Pool, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
+import { createNamedStatements, type NamedClient, type NamedStatements } from './named.ts'
 
 /**
  * A pool that outlives its connections: one that ends, idle or amid a statement, ends neither the process nor
@@ -20,14 +21,24 @@ export function createPool(
   pool.on('connect', (client) => {
     client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
   })
-  return withoutDeaf(pool, restore)
+  const named = createNamedStatements(() =>
+    log.warn(
+      'the pooler in front of the database loses prepared statements, so none are used; see docs/operate.md',
+    ),
+  )
+  // The embedded database has one session for all connections, which would know each other's names.
+  return withoutDeaf(pool, restore ? undefined : named, restore)
 }
 
 /**
  * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
  * statement that got no answer.
  */
-function withoutDeaf(pool: Pool, restore?: () => Promise<void>): PostgresPool {
+function withoutDeaf(
+  pool: Pool,
+  named: NamedStatements | undefined,
+  restore?: () => Promise<void>,
+): PostgresPool {
   async function connect() {
     try {
       return await pool.connect()
@@ -40,7 +51,7 @@ function withoutDeaf(pool: Pool, restore?: () => Promise<void>): PostgresPool {
 
   return {
     options: pool.options,
-    connect: async () => leaveWhenDeaf(await connect()),
+    connect: async () => leaveWhenDeaf(await connect(), named),
     end: () => pool.end(),
   }
 }
@@ -54,13 +65,17 @@ function isGone(error: unknown): boolean {
   )
 }
 
-function leaveWhenDeaf(client: PostgresPoolClient): PostgresPoolClient {
+function leaveWhenDeaf(
+  client: PostgresPoolClient & NamedClient,
+  named?: NamedStatements,
+): PostgresPoolClient {
   let fault: unknown
+  const send = named?.over(client)
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
     if (fault) throw fault
     try {
-      return await client.query<R>(sql, parameters)
+      return await (send ? send<R>(sql, parameters) : client.query<R>(sql, parameters))
     } catch (error) {
       if (!(error instanceof DatabaseError)) fault = error
       throw error
