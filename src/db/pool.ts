@@ -3,17 +3,18 @@ import { DatabaseError, Pool, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
 import { createNamedStatements, type NamedClient, type NamedStatements } from './named.ts'
 
+interface More {
+  /** brings back a server that isn't there any more; tried once when a connection is refused */
+  restore?: (() => Promise<void>) | undefined
+  /** whether each connection has a session of its own, so that statements may be prepared on it */
+  ownSessions: boolean
+}
+
 /**
  * A pool that outlives its connections: one that ends, idle or amid a statement, ends neither the process nor
  * any statement but its own, and one that stopped answering isn't used again.
- *
- * @param restore brings back a server that isn't there any more; tried once when a connection is refused
  */
-export function createPool(
-  config: PoolConfig,
-  log: Log,
-  restore?: () => Promise<void>,
-): PostgresPool {
+export function createPool(config: PoolConfig, log: Log, more: More): PostgresPool {
   const pool = new Pool(config)
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
   // one of the pool, while it is in use by its own.
@@ -22,23 +23,16 @@ export function createPool(
     client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
   })
   const named = createNamedStatements(() =>
-    log.warn(
-      'the pooler in front of the database loses prepared statements, so none are used; see docs/operate.md',
-    ),
+    log.warn('a pooler in front of the database loses prepared statements, so none are used'),
   )
-  // The embedded database has one session for all connections, which would know each other's names.
-  return withoutDeaf(pool, restore ? undefined : named, restore)
+  return withoutDeaf(pool, more, more.ownSessions ? named : undefined)
 }
 
 /**
  * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
  * statement that got no answer.
  */
-function withoutDeaf(
-  pool: Pool,
-  named: NamedStatements | undefined,
-  restore?: () => Promise<void>,
-): PostgresPool {
+function withoutDeaf(pool: Pool, { restore }: More, named?: NamedStatements): PostgresPool {
   async function connect() {
     try {
       return await pool.connect()
