@@ -43,8 +43,9 @@ async function drive(wanted: Job): Promise<Outcome> {
   const end = began + wanted.seconds * 1000
   let begun = 0
 
-  /** At a rate: when the next one is due. */
+  /** Whether there is another one to do, once it is due. */
   async function due(): Promise<boolean> {
+    if (wanted.times) return begun++ < wanted.times
     const at = wanted.rate ? began + (begun++ / wanted.rate) * 1000 : performance.now()
     if (at >= end || performance.now() >= end) return false
     const wait = at - performance.now()

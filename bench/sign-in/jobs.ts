@@ -13,6 +13,8 @@ export const job = z.object({
   seconds: z.number(),
   /** how many a second; as many as there can be without it */
   rate: z.number().optional(),
+  /** how many in all, however long they take */
+  times: z.number().optional(),
 })
 export type Job = z.output<typeof job>
 

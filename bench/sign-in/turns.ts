@@ -32,7 +32,8 @@ export interface Measured {
   driverCpuMs: number
 }
 
-const WARM_UP_SECONDS = 3
+/** A server that has just started is several times as slow, until its code is compiled. */
+const WARM_UP_SECONDS = 20
 
 /**
  * Measures each subject in turn, round after round, so that what the machine does beside it meets all of them alike.
@@ -49,11 +50,10 @@ export async function takeTurns<Name extends string>(
   for (let round = 0; round <= rounds; round++) {
     for (const name of names) {
       const { at, what, people } = subjects[name]
-      const length = round === 0 ? Math.min(seconds, WARM_UP_SECONDS) : seconds
+      const length = round === 0 ? Math.min(2 * seconds, WARM_UP_SECONDS) : seconds
       const driven = await driver.drive(at, { what, people, concurrency, seconds: length })
       if (round > 0) heard.get(name)?.push(driven)
     }
-    if (process.env.DBG) for (const [n, d] of heard) console.log(round, n, JSON.stringify(d.slice(-1).map(x => [x.done, +x.rate.toFixed(0), +x.serverCpuMs.toFixed(2), +x.postgresCpuMs.toFixed(2)])))
     if (round > 0) await between()
   }
   const whole = (name: Name) => [name, together(heard.get(name) ?? [])] as const
