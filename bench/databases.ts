@@ -12,8 +12,9 @@ export async function startDatabases() {
     async fresh() {
       const name = `bench_${++count}`
       await sql`create database ${sql.ref(name)} template sallyport_template`.execute(admin)
-      const db = connect(Object.assign(new URL(server.url), { pathname: `/${name}` }).href)
-      return { db, destroy: () => db.destroy() }
+      const { href: url } = Object.assign(new URL(server.url), { pathname: `/${name}` })
+      const db = connect(url)
+      return { db, url, destroy: () => db.destroy() }
     },
     async stop() {
       await admin.destroy()

@@ -50,8 +50,11 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   const connection = embedded
     ? { host: embedded.host, user: 'postgres', database: 'postgres', ssl: false }
     : { connectionString: withoutSettings(settings.url) }
+  // The embedded database has one session for all connections, which would know each other's statements.
+  const ownSessions = embedded === undefined
   const pool = createPool({ ...LIMITS, max: settings.poolSize, types, ...connection }, log, {
     restore: embedded?.restore,
+    ownSessions,
     onStatementEnd: settings.onStatementEnd,
   })
   const { onStatement } = settings
@@ -64,7 +67,9 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
     async migrate() {
       await assertVersion(db)
       if ((await pendingMigrations(db)).length === 0) return []
-      const unhurried = createPool({ ...SESSION, max: 1, types, ...connection }, log)
+      const unhurried = createPool({ ...SESSION, max: 1, types, ...connection }, log, {
+        ownSessions,
+      })
       const own = new Kysely<Database>({ dialect: new PostgresDialect({ pool: unhurried }) })
       return migrate(own).finally(() => own.destroy())
     },

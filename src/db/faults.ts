@@ -14,6 +14,8 @@ const PASSING = new Set([
   '25006', // read-only
   '40001', // serialization failure, retries used up
   '40P01', // deadlock, retries used up
+  '26000', // a pooler lost a prepared statement; the next are sent without
+  '42P05',
   'ECONNREFUSED',
   'ECONNRESET',
   'EPIPE',

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
 import { tracedWithin, type Work } from '../tracing.ts'
 import { isPassing } from './faults.ts'
+import { createNamedStatements, type NamedClient, type NamedStatements } from './named.ts'
 
 /** Told how long each statement took, and if it failed, whether waiting helps. */
 export type OnStatementEnd = (seconds: number, failed?: 'passing' | 'lasting') => void
@@ -11,6 +12,8 @@ export type OnStatementEnd = (seconds: number, failed?: 'passing' | 'lasting') =
 interface More {
   /** brings back a server that isn't there any more; tried once when a connection is refused */
   restore?: (() => Promise<void>) | undefined
+  /** whether each connection has a session of its own, so that statements may be prepared on it */
+  ownSessions: boolean
   onStatementEnd?: OnStatementEnd | undefined
 }
 
@@ -21,7 +24,7 @@ interface More {
 export function createPool(
   config: PoolConfig,
   log: Log,
-  more: More = {},
+  more: More,
 ): PostgresPool & { load(): PoolLoad } {
   const pool = new Pool(config)
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
@@ -30,8 +33,11 @@ export function createPool(
   pool.on('connect', (client) => {
     client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
   })
+  const named = createNamedStatements(() =>
+    log.warn('a pooler in front of the database loses prepared statements, so none are used'),
+  )
   return {
-    ...withoutDeaf(pool, more),
+    ...withoutDeaf(pool, more, more.ownSessions ? named : undefined),
     load: () => ({
       used: pool.totalCount - pool.idleCount,
       idle: pool.idleCount,
@@ -45,7 +51,11 @@ export function createPool(
  * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
  * statement that got no answer.
  */
-function withoutDeaf(pool: Pool, { restore, onStatementEnd }: More): PostgresPool {
+function withoutDeaf(
+  pool: Pool,
+  { restore, onStatementEnd }: More,
+  named?: NamedStatements,
+): PostgresPool {
   async function connect() {
     try {
       return await pool.connect()
@@ -58,7 +68,7 @@ function withoutDeaf(pool: Pool, { restore, onStatementEnd }: More): PostgresPoo
 
   return {
     options: pool.options,
-    connect: async () => leaveWhenDeaf(await connect(), onStatementEnd),
+    connect: async () => leaveWhenDeaf(await connect(), named, onStatementEnd),
     end: () => pool.end(),
   }
 }
@@ -73,10 +83,12 @@ function isGone(error: unknown): boolean {
 }
 
 function leaveWhenDeaf(
-  client: PostgresPoolClient,
+  client: PostgresPoolClient & NamedClient,
+  named?: NamedStatements,
   onStatementEnd?: OnStatementEnd,
 ): PostgresPoolClient {
   let fault: unknown
+  const send = named?.over(client)
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
     if (fault) throw fault
@@ -85,7 +97,7 @@ function leaveWhenDeaf(
     try {
       const result = await tracedWithin(
         () => statementWork(sql),
-        () => client.query<R>(sql, parameters),
+        () => (send ? send<R>(sql, parameters) : client.query<R>(sql, parameters)),
       )
       onStatementEnd?.(took())
       return result

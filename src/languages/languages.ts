@@ -59,6 +59,15 @@ export function createLanguages(
   const find = (tag: string) => all.find((language) => language.tag === tag)
   const byDefault = find(defaultTag)
   if (!byDefault) throw new RangeError(`there is no file languages/${defaultTag}${ENDING}`)
+  const meant = all.map((language) => ({ language, locale: likely(language.tag) }))
+
+  function closest(asked: string): Language | undefined {
+    const wanted = likely(asked)
+    if (!wanted) return undefined
+    const same = meant.filter(({ locale }) => locale?.language === wanted.language)
+    const best = same.find(({ locale }) => locale?.script === wanted.script) ?? same[0]
+    return best?.language
+  }
 
   return {
     /** by their own names */
@@ -73,19 +82,12 @@ export function createLanguages(
      */
     match(asked: readonly string[]): Language | undefined {
       for (const tag of asked) {
-        const found = find(tag) ?? closest(tag, all)
+        const found = find(tag) ?? closest(tag)
         if (found) return found
       }
       return undefined
     },
   }
-}
-
-function closest(asked: string, all: readonly Language[]): Language | undefined {
-  const wanted = likely(asked)
-  if (!wanted) return undefined
-  const same = all.filter(({ tag }) => likely(tag)?.language === wanted.language)
-  return same.find(({ tag }) => likely(tag)?.script === wanted.script) ?? same[0]
 }
 
 /** A tag with what usually goes without saying; undefined for one that is none, which anyone may send. */

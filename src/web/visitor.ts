@@ -16,6 +16,7 @@ interface Dependencies {
 
 /** Who is at the page: the interaction, proven by the provider's cookie, and the browser, by ours. */
 export function createVisitors({ provider, cookieKeys, browsers }: Dependencies) {
+  const met = new WeakMap<Context, Visitor & { known: boolean }>()
   const formKeys = cookieKeys.map((key) => deriveKey(Buffer.from(key), 'form-token'))
 
   function tokens({ interaction, browser }: Visitor): string[] {
@@ -31,12 +32,17 @@ export function createVisitors({ provider, cookieKeys, browsers }: Dependencies)
      * @throws Refusal when the browser doesn't hold the interaction's cookie (CHL-10, CHL-11)
      */
     of(ctx: Context): Visitor & { known: boolean } {
+      const known = met.get(ctx)
+      if (known) return known
       const interaction = ctx.cookies.get(provider.cookieName('interaction'), { signed: true })
       if (!interaction || interaction !== ctx.params?.uid) {
         throw new PageRefusal('no_interaction', 400, 'refusal.notHere')
       }
       const held = browsers.read(ctx)
-      return { interaction, browser: held ?? browsers.give(ctx), known: held !== undefined }
+      const browser = held ?? browsers.give(ctx)
+      const visitor = { interaction, browser, known: held !== undefined }
+      met.set(ctx, visitor)
+      return visitor
     },
 
     /** A token for this visitor's forms (WEB-01, WEB-02). */

@@ -14,6 +14,7 @@ import type { NewClient } from '../../src/oidc/clients.ts'
 import { parsePhoneNumber } from '../../src/phone-number.ts'
 import { createRooms, type Rooms } from '../../src/rooms.ts'
 import { startServer } from '../../src/server.ts'
+import { BACKGROUND } from './background.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { type FakeTextbee, startFakeTextbee } from './fake-textbee.ts'
 import { freePort } from './ports.ts'
@@ -21,10 +22,6 @@ import { freePort } from './ports.ts'
 export const PASSWORD = 'correct horse battery'
 export const PHONES = ['+46701234567', '+46701234568', '+46701234569', '+46701234570'] as const
 export const REDIRECT_URI = 'https://rp.example/cb'
-
-/** What an instance asks its database from time to time, whether or not anybody signs in. */
-const BACKGROUND =
-  /^\s*(update notice set\s+tries|update message set watch_at|select kid from signing_key|update roll_up|update (alert|logout)_delivery|update import_job set runner|with given_up as|with (turn|seen) as materialized|with (noted|found|due) as|select kind, count|select \$1::text as queue|with ready as \(select distinct country|select coalesce\(\(\s+select \(select sum)/
 
 export type House = Awaited<ReturnType<typeof startHouse>>
 

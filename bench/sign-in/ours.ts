@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto'
+import { readConfig } from '../../src/config/config.ts'
+import { completeSecrets } from '../../src/config/development-keys.ts'
+import { databaseClock } from '../../src/db/clock.ts'
+import type { Db } from '../../src/db/schema.ts'
+import { createRooms } from '../../src/rooms.ts'
+import { freePort } from '../../test/support/ports.ts'
+import { addPlain, addTexted } from './fill.ts'
+import { CLIENT } from './people.ts'
+import { startProcess } from './processes.ts'
+
+export type Ours = Awaited<ReturnType<typeof prepareOurs>>
+
+/** As much as may be set, far more than is sent here; it is counted all the same. */
+const LIMITS = {
+  SMS_LIMIT_PHONE_HOUR: '1000',
+  SMS_LIMIT_PHONE_DAY: '10000',
+  SMS_LIMIT_PREFIX_HOUR: '1000000',
+  SMS_LIMIT_PREFIX_UNANSWERED: '10000',
+  SMS_LIMIT_UNANSWERED: '10000',
+  SMS_LIMIT_IP_HOUR: '1000000',
+  SMS_LIMIT_GLOBAL_HOUR: '1000000',
+  SMS_LIMIT_GLOBAL_DAY: '1000000',
+}
+
+/**
+ * Sallyport as in production, but for http on loopback: an app, people, and everything that protects them.
+ * @returns the variables for a server, and the app's secret
+ */
+export async function prepareOurs(
+  { db, url }: { db: Db; url: string },
+  gateway: { baseUrl: string; apiKey: string; deviceId: string },
+  people: number,
+) {
+  const port = await freePort()
+  const variables = {
+    NODE_ENV: 'production',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    ISSUER: `http://localhost:${port}`,
+    DATABASE_URL: url,
+    DATABASE_POOL_SIZE: '10',
+    ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
+    COOKIE_KEYS: randomBytes(32).toString('base64'),
+    TRUST_PROXY: '1',
+    SECOND_FACTOR: 'optional',
+    SMS_ALLOWED_COUNTRIES: 'SE',
+    SMS_GATEWAYS: 'textbee',
+    TEXTBEE_BASE_URL: gateway.baseUrl,
+    TEXTBEE_API_KEY: gateway.apiKey,
+    TEXTBEE_DEVICE_ID: gateway.deviceId,
+    ...LIMITS,
+  }
+  const { config, secrets } = readConfig(variables)
+  const complete = completeSecrets(config, secrets, () => {})
+  const rooms = await createRooms(db, databaseClock, config, complete)
+  const { secret = '' } = await rooms.clients.create({
+    id: CLIENT.id,
+    redirectUris: [CLIENT.redirectUri],
+    firstParty: true,
+    grants: ['authorization_code', 'refresh_token'],
+  })
+  await addTexted(rooms, db, people)
+  await addPlain(db, 0, people)
+  return { port, variables, config, secrets: complete, secret }
+}
+
+export async function startOurs({ variables, port, secret }: Ours, flags: readonly string[] = []) {
+  return { ...(await startProcess('src/main.ts', port, variables, flags)), secret }
+}

@@ -1,0 +1,69 @@
+import { sql } from 'kysely'
+import type { Db } from '../../src/db/schema.ts'
+import { freePort } from '../../test/support/ports.ts'
+import { BARE_SCHEMA } from './bare-adapter.ts'
+import { startDriver } from './driving.ts'
+import { addBarePeople } from './fill.ts'
+import { measureGrowth } from './growth.ts'
+import { prepareOurs, startOurs } from './ours.ts'
+import { BARE_SECRET } from './people.ts'
+import { measureRates, measureRest, measureWithoutHash, type Stage } from './phases.ts'
+import { startProcess, stopAll, watchPostgres } from './processes.ts'
+import { soak } from './soak.ts'
+import { countStatements } from './statements.ts'
+import type { Length } from './turns.ts'
+
+export interface BenchDatabase {
+  db: Db
+  url: string
+  destroy(): Promise<unknown>
+}
+
+export interface Size extends Length {
+  /** how many there are at first, of each kind: with a phone and without */
+  people: number
+  /** how many accounts there are in the end */
+  accounts: number
+  /** how many challenges have passed before the last measurement */
+  challenges: number
+  soakMinutes: number
+  starts: number
+  idleSeconds: number
+}
+
+export type Figures = Awaited<ReturnType<typeof benchSignIn>>
+
+/** What a sign-in costs, beside what it costs at a bare node-oidc-provider, and beside the hash alone. */
+export async function benchSignIn(fresh: () => Promise<BenchDatabase>, size: Size) {
+  const { people } = size
+  const [database, bareDatabase] = [await fresh(), await fresh()]
+  try {
+    const driver = await startDriver(await watchPostgres(database.db))
+    const ours = await prepareOurs(database, driver.gateway, people)
+    await sql.raw(BARE_SCHEMA).execute(bareDatabase.db)
+    await addBarePeople(bareDatabase.db, people)
+    const stage: Stage = {
+      driver,
+      people,
+      startOurs: (flags) => startOurs(ours, flags),
+      async startBare(flags) {
+        const env = { DATABASE_URL: bareDatabase.url }
+        const port = await freePort()
+        const server = await startProcess('bench/sign-in/bare-process.ts', port, env, flags)
+        return { ...server, secret: BARE_SECRET }
+      },
+    }
+    const statements = await countStatements(driver, ours, bareDatabase.url)
+    const atRest = await measureRest(stage, size.starts, size.idleSeconds)
+    const withHash = await measureRates(stage, size)
+    const withoutHash = await measureWithoutHash(stage, size)
+    const growth = await measureGrowth(fresh, driver, ours, size)
+    const load = { ...size, rate: withHash.ours.rate / 2 }
+    const soaked = await soak(driver, ours, load)
+    return { size, statements, atRest, withHash, withoutHash, growth, soak: soaked }
+  } finally {
+    await stopAll()
+    await database.destroy()
+    await bareDatabase.destroy()
+  }
+}
