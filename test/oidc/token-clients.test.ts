@@ -204,7 +204,6 @@ describe('what the token endpoint doesn’t do', () => {
   test.each([
     'password',
     'implicit',
-    'urn:ietf:params:oauth:grant-type:device_code',
     'urn:ietf:params:oauth:grant-type:jwt-bearer',
     'urn:ietf:params:oauth:grant-type:token-exchange',
     '__proto__',
@@ -226,6 +225,11 @@ describe('what the token endpoint doesn’t do', () => {
     const { status, error } = await token({ grant_type: 'refresh_token', refresh_token: 'x' }, as)
     expect(status).toBe(400)
     expect(['unauthorized_client', 'invalid_request']).toContain(error)
+    const device = 'urn:ietf:params:oauth:grant-type:device_code'
+    expect(await token({ grant_type: device, device_code: 'x' }, as)).toMatchObject({
+      status: 400,
+      error: 'unauthorized_client',
+    })
   })
 
   test('bodies of another kind, or too long, are refused and not echoed', async () => {
