@@ -28,6 +28,7 @@ const OPERATIONS = `
   listSessions endSessions endSession listAppsOfAccount
   listTrustedBrowsers forgetTrustedBrowsers forgetTrustedBrowser
   listClients createClient getClient changeClient deleteClient rotateClientSecret
+  listApis createApi getApi deleteApi
   listSigningKeys rotateSigningKeys
   getStatistics listMessages getLimits liftPause listAlerts
   listWebhooks createWebhook getWebhook patchWebhook deleteWebhook rotateWebhookSecret testWebhook listDeliveries

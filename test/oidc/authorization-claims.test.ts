@@ -114,12 +114,14 @@ describe('request objects', () => {
       `http://127.0.0.1:${port}/request.jwt`,
       `http://localhost:${port}/#hash`,
       'http://169.254.169.254/',
-      'urn:ietf:params:oauth:request_uri:abc',
       'file:///etc/passwd',
     ]) {
       const answer = await stranger().begin({ request_uri })
       expect(queryOf(answer).error).toBe('request_uri_not_supported')
     }
+    // One that looks pushed (RFC 9126), and wasn't.
+    const pushed = await stranger().begin({ request_uri: 'urn:ietf:params:oauth:request_uri:abc' })
+    expect(queryOf(pushed).error).toBe('invalid_request_uri')
     await new Promise((resolve) => listener.close(resolve))
     expect(hits).toBe(0)
   })

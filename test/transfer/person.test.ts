@@ -93,6 +93,8 @@ describe('all about one person', () => {
       // Open for minutes, and told of by its events.
       'challenge',
       'console_session',
+      // That apps are still to be told of the end of a session: there for seconds.
+      'logout_delivery',
       'notice',
       'oidc_record',
       'one_time_link',
