@@ -121,7 +121,7 @@ const WAYS: Record<string, () => Promise<void>> = {
   },
   async schedule() {
     moveClock(2 * MINUTE)
-    await vi.waitFor(async () => expect((await states()).next).toHaveLength(2), { timeout: 10_000 })
+    await vi.waitFor(async () => expect((await states()).next).toHaveLength(3), { timeout: 10_000 })
   },
 }
 
@@ -153,7 +153,7 @@ test.each(Object.keys(WAYS))(
     await WAYS[way]?.()
     await takenUp()
     const { next } = await states()
-    expect(next).toHaveLength(2)
+    expect(next).toHaveLength(3)
     await fewMore()
     moveClock(9 * MINUTE)
     await fewMore()
@@ -241,8 +241,8 @@ test('a rotation publishes keys, then signs with them, then withdraws the old on
   expect(await states()).toEqual({ next: [], active: fresh, retiring: [] })
   expect(await verifies(oldToken, other)).toBe(false)
   const rows = () => house.db.selectFrom('signing_key').select('kid').execute()
-  expect(await rows()).toHaveLength(6)
-  expect(await house.rooms.signingKeys.sweep(10)).toBe(3)
+  // Unless the instances have done so meanwhile.
+  await house.rooms.signingKeys.sweep(10)
   expect((await rows()).map(({ kid }) => kid).toSorted()).toEqual(fresh.toSorted())
 })
 
@@ -283,6 +283,7 @@ test('keys in wrong hands are withdrawn at once, also those that were to come', 
 
 test('an algorithm that a new version brings gets its key on a running installation, once [OIDC-36]', async () => {
   await house.db.deleteFrom('signing_key').where('algorithm', '=', 'EdDSA').execute()
+  await house.db.deleteFrom('keyring').where('name', '=', 'signing-key-made/EdDSA').execute()
   const others = await house.rooms.signingKeys.order()
   await Promise.all([house, other].map(({ rooms }) => rooms.signingKeys.load()))
   const keys = await house.rooms.signingKeys.list()
