@@ -22,10 +22,7 @@ const BELOW = `
 
 \`ENCRYPTION_KEYS\` seals what the database holds. \`COOKIE_KEYS\` signs cookies and form tokens. Make each with \`openssl rand -base64 32\`, and never use one for both.
 
-To change a key, put the new one first and leave the old one after it, separated by a comma:
-
-- \`COOKIE_KEYS\`: the old key can go after a day. Who still has a cookie signed with it then signs in again.
-- \`ENCRYPTION_KEYS\`: the old key must stay. New values are sealed with the first key, but nothing seals the old values anew yet.
+How to change each while everything runs, on several instances too: [encryption keys](keys.md#encryption-keys), [cookie keys](keys.md#cookie-keys).
 
 In development both are made at the first start and kept in \`DATA_DIR/development-keys.json\`, readable by its owner only.
 `

@@ -16,6 +16,7 @@ import { createClientThrottle } from './oidc/client-throttle.ts'
 import { createLogoutSender } from './oidc/logout-sender.ts'
 import { createRecords } from './oidc/records.ts'
 import { createUnitsOfWork } from './oidc/unit-of-work.ts'
+import { createReencryptionWorker } from './reencryption.ts'
 import { createRooms } from './rooms.ts'
 import { createImportWorker } from './transfer/worker.ts'
 import { ACCOUNT_APP } from './web/account/account-app.ts'
@@ -86,7 +87,7 @@ async function assemble(
   const { db } = database
   metrics.tellPool(database.load)
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
-  const rooms = await createRooms(db, clock, config, secrets)
+  const rooms = await createRooms(db, clock, config, secrets, metrics.sealed)
   const { vault } = rooms
   const { issuer, brand } = config
   await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))
@@ -175,7 +176,14 @@ async function assemble(
     BACKLOG_EVERY_MS,
     (error) => log.warn({ error }, 'the backlog was not counted'),
   )
-  const workers = [figures, keyWatch, importWorker, logouts, backlog]
+  const workers = [
+    figures,
+    keyWatch,
+    importWorker,
+    logouts,
+    backlog,
+    createReencryptionWorker({ ...rooms, log, everyMs: keyPollMs }),
+  ]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()

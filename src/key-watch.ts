@@ -16,11 +16,15 @@ interface Dependencies {
   everyMs?: number | undefined
 }
 
-/** Takes up changed signing keys while the server runs, whichever instance or command changed them. */
+/**
+ * Takes up changed signing keys while the server runs, whichever instance or command changed them, and changes them
+ * when it is time.
+ */
 export function createKeyWatch({ signingKeys, keys, take, log, everyMs = EVERY_MS }: Dependencies) {
   let held = kidsOf(keys)
 
   async function look(): Promise<boolean> {
+    if (await signingKeys.rotateWhenDue()) log.info('signing keys were rotated by schedule')
     if ((await signingKeys.order()).join() === held) return false
     const changed = await signingKeys.load()
     take(changed)

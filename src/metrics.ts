@@ -88,6 +88,12 @@ export function createMetrics() {
     labelNames: ['kind'],
     registers,
   })
+  const seals = new Counter({
+    name: 'sallyport_seals_total',
+    help: 'Values sealed, by column: the first of ENCRYPTION_KEYS may seal 4,294,967,296 of each',
+    labelNames: ['column'],
+    registers,
+  })
   for (const outcome of CODE_OUTCOMES) codes.inc({ outcome }, 0)
 
   return {
@@ -112,6 +118,8 @@ export function createMetrics() {
       alerts.reset()
       for (const one of live) alerts.set({ kind: one.kind }, one.alerts)
     },
+
+    sealed: (column: string) => seals.inc({ column }),
 
     codeEnded: (outcome: CodeOutcome) => codes.inc({ outcome }),
 

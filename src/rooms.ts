@@ -29,6 +29,7 @@ import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createSubjects } from './oidc/subjects.ts'
 import { createOutbound } from './outbound/outbound.ts'
+import { createReencryption } from './reencryption.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
 import { createBypassCodes } from './second-factor/bypass-codes.ts'
@@ -48,12 +49,19 @@ export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
 /**
  * The rooms that the server and the command line share.
+ * @param onSeal told the column of each value that is sealed
  * @throws Error with a sentence for the operator when ENCRYPTION_KEYS doesn't fit the database
  */
-export async function createRooms(db: Db, clock: Clock, config: Config, secrets: CompleteSecrets) {
+export async function createRooms(
+  db: Db,
+  clock: Clock,
+  config: Config,
+  secrets: CompleteSecrets,
+  onSeal?: (column: string) => void,
+) {
   const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
   const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
-  const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed)
+  const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed, onSeal)
   const pepper = await openPepper(db, vault)
   const fingerprint = createFingerprints(pepper)
   const throttle = createThrottle({ db, clock })
@@ -166,7 +174,13 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
         checkTarget: outbound.check,
       },
     }),
-    signingKeys: createSigningKeys({ db, vault, clock }),
+    signingKeys: createSigningKeys({
+      db,
+      vault,
+      clock,
+      rotationDays: config.signingKeyRotationDays,
+    }),
+    reencryption: createReencryption({ db, clock, vault }),
     apis: createApis({ db, clock, issuer: config.issuer }),
     devices: createDevices({ db, clock }),
     replays: createReplays({ db, clock }),

@@ -102,6 +102,7 @@ describe('configuration', () => {
     [{ BYPASS_CODE_MINUTES: '61' }, 'BYPASS_CODE_MINUTES'],
     [{ BYPASS_CODE_CONSENT: 'on' }, 'BYPASS_CODE_CONSENT'],
     [{ PHONE_HOLD_OFF_HOURS: '169' }, 'PHONE_HOLD_OFF_HOURS'],
+    [{ SIGNING_KEY_ROTATION_DAYS: '1' }, 'SIGNING_KEY_ROTATION_DAYS'],
     [{ AUDIT_RETENTION_DAYS: '29' }, 'AUDIT_RETENTION_DAYS'],
     [{ ALERT_MAIL_TO: 'ops@example.com' }, 'ALERT_MAIL_TO'],
     [{ ALERT_MAIL_TO: 'ops@example.com, ops' }, 'ALERT_MAIL_TO'],

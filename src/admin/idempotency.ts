@@ -4,7 +4,13 @@ import { hashToken } from '../crypto/keys.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 import { Refusal } from '../errors.ts'
+
+export const SEALED_ANSWERS = sealedTable('idempotency_key', {
+  key: { key: 'bytea' },
+  columns: ['response'],
+})
 
 export type Idempotency = ReturnType<typeof createIdempotency>
 

@@ -1,6 +1,13 @@
 import { z } from 'zod'
+import { sealedTable } from '../db/sealed-table.ts'
 import { Refusal } from '../errors.ts'
 import { ALERT_KINDS, type AlertKind } from './kinds.ts'
+
+export const SEALED_WEBHOOKS = sealedTable('webhook', {
+  key: { id: 'text' },
+  columns: ['url', 'secret', 'former_secret'],
+  sealedAs: { former_secret: 'secret' },
+})
 
 export const URL_COLUMN = 'webhook.url'
 /** Of the former secret, too, so that it can take its place unopened. */

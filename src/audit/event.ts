@@ -59,6 +59,7 @@ export const EVENT_TYPES = [
   'device.codes-limited',
   'device.denied',
   'factors.reset',
+  'keys.reencrypted',
   'keys.rotated',
   'import.cancelled',
   'import.finished',

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Api, unknownApi } from '../oidc/apis.ts'
-import { SIGNING_ALGORITHMS } from '../oidc/keys.ts'
+import { SIGNING_ALGORITHMS } from '../oidc/key-making.ts'
 import type { NewApi } from '../oidc/new-api.ts'
 import { words } from './client-options.ts'
 import { perform, record, table } from './output.ts'

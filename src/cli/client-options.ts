@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { SCOPES } from '../oidc/claims.ts'
 import { type PublicKeys, publicKeys } from '../oidc/client-keys.ts'
-import { SIGNING_ALGORITHMS } from '../oidc/keys.ts'
+import { SIGNING_ALGORITHMS } from '../oidc/key-making.ts'
 import { type ClientChanges, GRANTS } from '../oidc/new-client.ts'
 
 /** What is said of a client on the command line; `false` takes it away. */

@@ -9,6 +9,7 @@ import { openPepper } from '../db/keyring.ts'
 import { pendingMigrations } from '../db/migrate.ts'
 import type { Db } from '../db/schema.ts'
 import { createSigningKeys } from '../oidc/keys.ts'
+import { createReencryption, type EncryptionKey } from '../reencryption.ts'
 import { attempt, type Check, failed, ok, warning } from './checks.ts'
 import { explain } from './explain.ts'
 import { withDatabase } from './session.ts'
@@ -106,16 +107,32 @@ async function checkEncryptionKeys(db: Db, vault: Vault): Promise<Check> {
   } catch (error) {
     if (!(error instanceof RolledBack)) throw error
   }
-  return ok('encryption keys', 'ENCRYPTION_KEYS fit this database')
+  const fit = 'ENCRYPTION_KEYS fit this database'
+  const keys = await createReencryption({ db, clock: databaseClock, vault }).keys()
+  const some = (state: EncryptionKey['state']) => keys.filter((key) => key.state === state)
+  const [missing] = some('missing')
+  if (missing) {
+    const sealed = `${missing.values} values are sealed with ${missing.name}`
+    return failed('encryption keys', `${sealed}, which is not among ENCRYPTION_KEYS: put it back`)
+  }
+  const others = some('opens')
+  const needed = others.find(({ values }) => values > 0)
+  if (needed) {
+    const sealed = `${needed.values} values are still sealed with ${needed.name}`
+    const detail = `${fit}; ${sealed}: keep that key until servers or “keys reencrypt” are done`
+    return warning('encryption keys', detail)
+  }
+  const names = others.map(({ name }) => name).join(', ')
+  return ok('encryption keys', others.length > 0 ? `${fit}; ${names} can go: unused` : fit)
 }
 
 async function checkSigningKeys(db: Db, vault: Vault): Promise<Check> {
-  // Loading makes keys where there are none, so look first.
-  const existing = await db.selectFrom('signing_key').select('kid').execute()
-  if (existing.length === 0) {
+  const signingKeys = createSigningKeys({ db, vault, clock: databaseClock, rotationDays: 0 })
+  const lost = await signingKeys.whyLost()
+  if (lost) return failed('signing keys', lost)
+  const keys = await signingKeys.read()
+  if (keys.length === 0)
     return warning('signing keys', 'there are none yet; the first start makes them')
-  }
-  const keys = await createSigningKeys({ db, vault, clock: databaseClock }).load()
   const algorithms = keys.map(({ alg }) => alg).join(', ')
   return ok('signing keys', `${keys.length} keys open (${algorithms})`)
 }

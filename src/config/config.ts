@@ -152,6 +152,7 @@ function toConfig(v: Variables) {
     bypassCodes: { minutes: v.BYPASS_CODE_MINUTES, consent: v.BYPASS_CODE_CONSENT },
     trustedDeviceDays: v.TRUSTED_DEVICE_DAYS,
     holdOffSeconds: v.PHONE_HOLD_OFF_HOURS * 3600,
+    signingKeyRotationDays: v.SIGNING_KEY_ROTATION_DAYS,
     auditRetentionDays: v.AUDIT_RETENTION_DAYS,
     sms: {
       allowedCountries: v.SMS_ALLOWED_COUNTRIES ?? ('*' as const),

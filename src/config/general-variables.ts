@@ -67,6 +67,17 @@ export const general = {
     otherwise: 'generated in development, required in production',
     secret: true,
   }),
+  SIGNING_KEY_ROTATION_DAYS: variable(
+    'SIGNING_KEY_ROTATION_DAYS',
+    wholeNumber(0, 3650)
+      .default(90)
+      .refine((days) => days !== 1, 'must be 0 or at least 2: a rotation takes a day'),
+    {
+      meaning:
+        'age at which signing keys are [replaced by themselves](keys.md#signing-keys), in days; `0`: only when somebody says so',
+      example: '90',
+    },
+  ),
   TRUST_PROXY: variable(
     'TRUST_PROXY',
     z

@@ -52,6 +52,7 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
       DATA_DIR: ({ dataDir }) => dataDir,
       ENCRYPTION_KEYS: null,
       COOKIE_KEYS: null,
+      SIGNING_KEY_ROTATION_DAYS: ({ signingKeyRotationDays }) => signingKeyRotationDays,
     },
   },
   {

@@ -34,14 +34,20 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES
  * place are authenticated. Each column has a key of its own, derived from the master key.
  *
  * @param masterKeys 32 bytes each; the first seals, all open
+ * A column's key may seal 2^32 values, for its nonces are random (NIST SP 800-38D, 8.3): `onSeal` is there to
+ * count them, and another master key begins anew.
+ *
  * @param onFailure told the column of each value that doesn't open, before the error is thrown
+ * @param onSeal told the column of each value that is sealed
  */
 export function createVault(
   masterKeys: readonly Buffer[],
   onFailure: (column: string) => void = () => {},
+  onSeal: (column: string) => void = () => {},
 ) {
   const ring = masterKeys.map((master) => ({
     id: keyId(master),
+    name: keyId(master).toString('hex'),
     master,
     derived: new Map<string, KeyObject>(),
   }))
@@ -63,7 +69,14 @@ export function createVault(
   }
 
   return {
+    /** Public names of the keys, in hexadecimal; the first seals. They tell nothing of the keys. */
+    keyNames: ring.map(({ name }) => name),
+
+    /** Name of the key that a value says it was sealed with. */
+    keyNameOf: (sealed: Buffer): string => sealed.subarray(1, HEADER_BYTES).toString('hex'),
+
     seal(plain: string | Buffer, place: Place): Buffer {
+      onSeal(place.column)
       const nonce = randomBytes(NONCE_BYTES)
       const header = Buffer.concat([Buffer.from([FORMAT]), current.id])
       const cipher = createCipheriv('aes-256-gcm', columnKey(current, place.column), nonce)
@@ -79,7 +92,10 @@ export function createVault(
       }
       const header = sealed.subarray(0, HEADER_BYTES)
       const entry = ring.find(({ id }) => id.equals(header.subarray(1)))
-      if (!entry) throw failure(place, 'sealed with a key that is not among ENCRYPTION_KEYS')
+      if (!entry) {
+        const name = header.subarray(1).toString('hex')
+        throw failure(place, `sealed with a key that is not among ENCRYPTION_KEYS (${name})`)
+      }
       const nonce = sealed.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES)
       const decipher = createDecipheriv('aes-256-gcm', columnKey(entry, place.column), nonce)
       decipher.setAAD(boundTo(header, place))

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { type Vault, VaultError } from '../crypto/vault.ts'
 import type { Db } from './schema.ts'
+import { sealedTable } from './sealed-table.ts'
+
+export const SEALED_KEYRING = sealedTable('keyring', { key: { name: 'text' }, columns: ['value'] })
 
 const PEPPER = 'fingerprint-pepper'
 const placeOf = (name: string) => ({ column: 'keyring.value', row: name })
@@ -21,7 +24,7 @@ export async function openPepper(db: Db, vault: Vault): Promise<Buffer> {
   } catch (error) {
     if (!(error instanceof VaultError)) throw error
     throw new Error(
-      'ENCRYPTION_KEYS does not fit this database: it was set up with another key. Put the old key back (it may stand after a new one, separated by a comma).',
+      'ENCRYPTION_KEYS does not fit this database: it was set up with another key. Put the old key back (it may stand after a new one, separated by a comma) until “keys reencrypt” has sealed everything with the new one.',
       { cause: error },
     )
   }
@@ -41,12 +44,27 @@ export async function keepSecret(
     .execute()
 }
 
+export async function forgetSecret(db: Db, name: string): Promise<void> {
+  await db.deleteFrom('keyring').where('name', '=', name).execute()
+}
+
+/** Public name of the key that a secret is sealed with; undefined where there is no such secret. */
+export async function sealerOf(db: Db, vault: Vault, name: string): Promise<string | undefined> {
+  const value = await findSealed(db, name)
+  return value && vault.keyNameOf(value)
+}
+
 /** @throws VaultError when no key opens it */
 export async function findSecret(db: Db, vault: Vault, name: string): Promise<Buffer | undefined> {
+  const value = await findSealed(db, name)
+  return value && vault.open(value, placeOf(name))
+}
+
+async function findSealed(db: Db, name: string): Promise<Buffer | undefined> {
   const row = await db
     .selectFrom('keyring')
     .select('value')
     .where('name', '=', name)
     .executeTakeFirst()
-  return row && vault.open(row.value, placeOf(name))
+  return row?.value
 }

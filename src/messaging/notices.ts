@@ -3,6 +3,7 @@ import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 import type { LinkDetail, LinkKind, NoticeDetail, NoticeKind } from './notice-words.ts'
 import { newReference } from './reference.ts'
 
@@ -30,6 +31,11 @@ export interface Link extends LinkDetail {
   /** mail address */
   to: string
 }
+
+export const SEALED_NOTICES = sealedTable('notice', {
+  key: { id: 'text' },
+  columns: ['recipient', 'detail'],
+})
 
 /** Places of what is sealed: whom a notice is for, and what its words take. */
 export const RECIPIENT = 'notice.recipient'

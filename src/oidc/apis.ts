@@ -5,7 +5,7 @@ import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import type { ApiTable } from '../db/tables/oidc.ts'
 import { Refusal } from '../errors.ts'
-import { SIGNING_ALGORITHMS } from './keys.ts'
+import { SIGNING_ALGORITHMS } from './key-making.ts'
 import { assertSensibleApi, type NewApi, newApi } from './new-api.ts'
 
 export type Apis = ReturnType<typeof createApis>

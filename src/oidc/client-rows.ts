@@ -5,7 +5,7 @@ import type { ClientTable } from '../db/tables/oidc.ts'
 import { isBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES, SCOPES } from './claims.ts'
 import { publicKeys } from './client-keys.ts'
-import { SIGNING_ALGORITHMS } from './keys.ts'
+import { SIGNING_ALGORITHMS } from './key-making.ts'
 import { GRANTS, hasKeys, newClient, type Registration } from './new-client.ts'
 import { isNative } from './redirect-uris.ts'
 

@@ -5,11 +5,17 @@ import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 import { Refusal } from '../errors.ts'
 import { assertNotBuiltIn } from './built-in.ts'
 import type { ClientRow } from './client-rows.ts'
 
 export type ClientSecrets = ReturnType<typeof createClientSecrets>
+
+export const SEALED_CLIENTS = sealedTable('client', {
+  key: { id: 'text' },
+  columns: ['secret', 'previous_secret'],
+})
 
 const DAY = 24 * 3600
 

@@ -1,18 +1,16 @@
-import { randomBytes } from 'node:crypto'
-import { exportJWK, generateKeyPair, type JWK } from 'jose'
+import type { JWK } from 'jose'
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
-import type { Vault } from '../crypto/vault.ts'
+import { type Vault, VaultError } from '../crypto/vault.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { type MadeKey, makeKeys, placeOfKey, SIGNING_ALGORITHMS } from './key-making.ts'
+import { createKnownKeys, REMEDY } from './known-keys.ts'
 import { MINUTE, PUBLIC_SECONDS, SESSION_AT_MOST } from './lives.ts'
 
 export type SigningKeys = ReturnType<typeof createSigningKeys>
 
-/** RS256 is what every client library verifies by default; the others are there for clients registered for them. */
-export const SIGNING_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'] as const
-type Algorithm = (typeof SIGNING_ALGORITHMS)[number]
 /** Any fixed number: instances that make keys take turns under it. */
 const LOCK = 7_326_001
 
@@ -38,40 +36,95 @@ export interface SigningKey {
   activatesAt: Date
   /** when it is withdrawn; null while no other takes over */
   retiresAt: Date | null
+  /** when another is made by itself; null while one takes over, and where none ever is */
+  rotatesAt: Date | null
+}
+
+interface Dependencies {
+  db: Db
+  vault: Vault
+  clock: Clock
+  /** age at which keys are rotated by themselves, in days; 0 for never */
+  rotationDays: number
 }
 
 /** The keys that ID tokens are signed with, shared by all instances. */
-export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; clock: Clock }) {
+export function createSigningKeys({ db, vault, clock, rotationDays }: Dependencies) {
+  const { algorithmsThere, algorithmsMade, remember, whyLost } = createKnownKeys({ db, vault })
   const standing = () => sql<boolean>`(retires_at is null or retires_at > ${clock()})`
   /** Those that signed last come first, those that are yet to sign come last. */
   const ordered = () => sql`order by activates_at > ${clock()}, activates_at desc, kid`
 
-  /** Algorithms that no key is there to go on with: all of them at first, a new one after an upgrade. */
-  async function missing(on: Db): Promise<Algorithm[]> {
-    const { rows } = await sql<{ algorithm: string }>`
-      select distinct algorithm from signing_key where retires_at is null`.execute(on)
-    const there = new Set(rows.map(({ algorithm }) => algorithm))
-    return SIGNING_ALGORITHMS.filter((algorithm) => !there.has(algorithm))
-  }
-
   /**
-   * Makes the keys that are missing, unless another instance has. They sign at once: nobody can be registered for an
-   * algorithm before the version that has it runs. The version before this one publishes them, and signs with none.
+   * Makes the keys that there never were, unless another instance has: all of them at first, a new one after an
+   * upgrade. They sign at once: nobody can be registered for an algorithm before the version that has it runs. The
+   * version before this one publishes them, and signs with none. That they were made is kept, so that those that get
+   * lost are missed and not quietly replaced (AVL-24).
+   * @throws Error with a sentence for the operator when keys were lost
    */
   async function ensure(): Promise<void> {
-    const wanted = await missing(db)
-    if (wanted.length === 0) return
+    const lost = await whyLost()
+    if (lost) throw new Error(lost)
+    const missing = (there: Set<string>) => SIGNING_ALGORITHMS.filter((one) => !there.has(one))
+    const there = await algorithmsThere(db)
+    const wanted = missing(there)
+    if (wanted.length === 0) {
+      const known = await algorithmsMade()
+      return remember(
+        db,
+        [...there].filter((one) => !known.has(one)),
+      )
+    }
     const made = await makeKeys(wanted, vault)
     await underLock(db, async (trx) => {
-      const still: readonly string[] = await missing(trx)
+      const still: readonly string[] = missing(await algorithmsThere(trx))
       const due = made.filter(({ algorithm }) => still.includes(algorithm))
       if (due.length > 0) await insert(trx, due, clock())
+      await remember(trx, SIGNING_ALGORITHMS)
     })
   }
 
   function insert(on: Db, keys: readonly MadeKey[], activatesAt: ReturnType<Clock>) {
     const rows = keys.map((key) => ({ ...key, created_at: clock(), activates_at: activatesAt }))
     return on.insertInto('signing_key').values(rows).execute()
+  }
+
+  function open({ kid, private_jwk }: { kid: string; private_jwk: Buffer }): JWK {
+    try {
+      return JSON.parse(vault.open(private_jwk, placeOfKey(kid)).toString())
+    } catch (cause) {
+      if (!(cause instanceof VaultError)) throw cause
+      throw new Error(
+        `The signing key ${kid} can't be opened (${cause.message}). If its encryption key is missing, put that one back. ${REMEDY}`,
+        { cause },
+      )
+    }
+  }
+
+  /** By the oldest key that no other takes over from: those of an upgrade may be younger. */
+  const oldest = () => sql`min(activates_at) filter (where retires_at is null)`
+  const age = () => sql`make_interval(days => ${rotationDays})`
+
+  /** Whether keys are as old as they may get, and none takes over yet. */
+  async function isDue(on: Db): Promise<boolean> {
+    const { rows } = await sql`
+      select from signing_key where ${standing()}
+      having ${oldest()} + ${age()} <= ${clock()} and bool_and(retires_at is null)`.execute(on)
+    return rows.length > 0
+  }
+
+  /** Publishes new keys, and has the others retire when they have taken over. */
+  async function follow(trx: Db, made: readonly MadeKey[]): Promise<void> {
+    const retiresAt = later(clock, PUBLISHED_BEFORE + VERIFIES_AFTER)
+    await sql`update signing_key set retires_at = ${retiresAt} where retires_at is null`.execute(
+      trx,
+    )
+    await insert(trx, made, later(clock, PUBLISHED_BEFORE))
+  }
+
+  async function record(trx: Db, made: readonly MadeKey[], detail: Record<string, boolean>) {
+    const kids = made.map(({ kid }) => kid).join(' ')
+    await auditEntry(clock, { type: 'keys.rotated', detail: { ...detail, kids } }).execute(trx)
   }
 
   async function assertNoneUnderWay(on: Db): Promise<void> {
@@ -92,12 +145,21 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
   async function list(): Promise<SigningKey[]> {
     const { rows } = await sql<SigningKey>`
       select kid, algorithm, created_at as "createdAt", activates_at as "activatesAt", retires_at as "retiresAt",
+        case when ${rotationDays} > 0 and retires_at is null
+          then ${oldest()} over () + ${age()} end as "rotatesAt",
         case when activates_at > ${clock()} then 'next'
           when row_number() over (partition by algorithm, activates_at > ${clock()} order by activates_at desc, kid) = 1
             then 'active'
           else 'retiring' end as state
       from signing_key where ${standing()} ${ordered()}`.execute(db)
     return rows
+  }
+
+  /** Those that are there, private parts included, without making any. */
+  async function read(): Promise<JWK[]> {
+    const { rows } = await sql<{ kid: string; private_jwk: Buffer }>`
+      select kid, private_jwk from signing_key where ${standing()} ${ordered()}`.execute(db)
+    return rows.map(open)
   }
 
   return {
@@ -116,12 +178,11 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
      */
     async load(): Promise<JWK[]> {
       await ensure()
-      const { rows } = await sql<{ kid: string; private_jwk: Buffer }>`
-        select kid, private_jwk from signing_key where ${standing()} ${ordered()}`.execute(db)
-      return rows.map(({ kid, private_jwk }) =>
-        JSON.parse(vault.open(private_jwk, place(kid)).toString()),
-      )
+      return read()
     },
+
+    read,
+    whyLost,
 
     /**
      * Makes a new key for each algorithm. It is published at once and signs once everybody can have seen it; the
@@ -129,25 +190,43 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
      * @param now for keys in wrong hands: the new ones sign at once, and all others are withdrawn with what they signed
      * @returns the keys as they are now
      * @throws Refusal while a rotation is under way
+     * @throws Error with a sentence for the operator when the keys were lost, unless they are to be made now
      */
     async rotate({ now = false }: { now?: boolean } = {}): Promise<SigningKey[]> {
-      await ensure()
-      if (!now) await assertNoneUnderWay(db)
+      if (!now) {
+        await ensure()
+        await assertNoneUnderWay(db)
+      }
       const made = await makeKeys(SIGNING_ALGORITHMS, vault)
       await underLock(db, async (trx) => {
         if (now) {
           await sql`delete from signing_key`.execute(trx)
+          await insert(trx, made, clock())
+          await remember(trx, SIGNING_ALGORITHMS)
         } else {
           await assertNoneUnderWay(trx)
-          const retiresAt = later(clock, PUBLISHED_BEFORE + VERIFIES_AFTER)
-          await sql`
-            update signing_key set retires_at = ${retiresAt} where retires_at is null`.execute(trx)
+          await follow(trx, made)
         }
-        await insert(trx, made, now ? clock() : later(clock, PUBLISHED_BEFORE))
-        const detail = { immediate: now, kids: made.map(({ kid }) => kid).join(' ') }
-        await auditEntry(clock, { type: 'keys.rotated', detail }).execute(trx)
+        await record(trx, made, { immediate: now })
       })
       return list()
+    },
+
+    /**
+     * Rotates keys that are as old as they may get. Of instances that try at once, one does.
+     * @returns whether this one did
+     */
+    async rotateWhenDue(): Promise<boolean> {
+      if (rotationDays === 0 || !(await isDue(db))) return false
+      const made = await makeKeys(SIGNING_ALGORITHMS, vault)
+      let done = false
+      await underLock(db, async (trx) => {
+        if (!(await isDue(trx))) return
+        await follow(trx, made)
+        await record(trx, made, { immediate: false, scheduled: true })
+        done = true
+      })
+      return done
     },
 
     /** Deletes keys that nobody needs any more, `batch` at most. */
@@ -161,36 +240,9 @@ export function createSigningKeys({ db, vault, clock }: { db: Db; vault: Vault; 
   }
 }
 
-function place(kid: string) {
-  return { column: 'signing_key.private_jwk', row: kid }
-}
-
 function underLock(db: Db, work: (trx: Db) => Promise<void>): Promise<void> {
   return db.transaction().execute(async (trx) => {
     await sql`select pg_advisory_xact_lock(${LOCK})`.execute(trx)
     await work(trx)
   })
-}
-
-type MadeKey = Awaited<ReturnType<typeof makeKey>>
-
-function makeKeys(algorithms: readonly Algorithm[], vault: Vault): Promise<MadeKey[]> {
-  return Promise.all(algorithms.map((algorithm) => makeKey(algorithm, vault)))
-}
-
-async function makeKey(algorithm: Algorithm, vault: Vault) {
-  const { privateKey } = await generateKeyPair(algorithm, {
-    extractable: true,
-    modulusLength: 2048,
-  })
-  const kid = randomBytes(9).toString('base64url')
-  const marks = { kid, alg: algorithm, use: 'sig' }
-  return {
-    kid,
-    algorithm,
-    private_jwk: vault.seal(
-      JSON.stringify({ ...(await exportJWK(privateKey)), ...marks }),
-      place(kid),
-    ),
-  }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
 import { SCOPES } from './claims.ts'
-import { SIGNING_ALGORITHMS } from './keys.ts'
+import { SIGNING_ALGORITHMS } from './key-making.ts'
 import { HOUR, MINUTE } from './lives.ts'
 
 /** A scope that an API offers: fewer characters than RFC 6749 section 3.3 lets, so that none means anything to a shell or a page. */

@@ -1,8 +1,14 @@
 import type { AdapterPayload } from 'oidc-provider'
 import { hashToken } from '../crypto/keys.ts'
 import type { Vault } from '../crypto/vault.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 
 export type SealedRecords = ReturnType<typeof createSealedRecords>
+
+export const SEALED_RECORDS = sealedTable('oidc_record', {
+  key: { key: 'bytea' },
+  columns: ['payload'],
+})
 
 /** Where a sign-in was done, for the person to know it again. */
 export interface Place {

@@ -5,12 +5,18 @@ import type { OnChange } from '../audit/change.ts'
 import type { Vault } from '../crypto/vault.ts'
 import { type Clock, later } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 import { Refusal } from '../errors.ts'
 import { dropOrphanedCodes } from './backup-codes.ts'
 import { holding } from './hold.ts'
 import { codesMatch, parseCode } from './hotp.ts'
 import { assertEnoughLeft, holdOffNext, type Leaving } from './last-factor.ts'
 import { keyOf, type TotpKey, totp, totpStep } from './totp.ts'
+
+export const SEALED_AUTHENTICATORS = sealedTable('authenticator', {
+  key: { id: 'text' },
+  columns: ['secret'],
+})
 
 export type Authenticators = ReturnType<typeof createAuthenticators>
 

@@ -2,11 +2,19 @@ import { sql } from 'kysely'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
+import { sealedTable } from '../db/sealed-table.ts'
 import { Refusal } from '../errors.ts'
 import type { Source } from './source.ts'
 
 export const CHUNK_BYTES = 1024 * 1024
 export const UPLOAD_BYTES = 64 * 1024 * 1024
+
+export const SEALED_CHUNKS = sealedTable('import_chunk', {
+  key: { job_id: 'text', seq: 'int4' },
+  columns: ['content'],
+  // A megabyte each.
+  rowsAtOnce: 4,
+})
 
 interface Dependencies {
   db: Db

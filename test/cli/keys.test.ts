@@ -26,13 +26,13 @@ test('keys are listed and rotated, once at a time unless one is in wrong hands',
   const next = ['ES256 next', 'EdDSA next', 'RS256 next']
   expect(rotated.map(stateOf).toSorted()).toEqual([...active, ...next].toSorted())
   expect(Object.keys(rotated[0])).toEqual([
-    ...['kid', 'algorithm', 'state', 'created_at', 'activates_at', 'retires_at'],
+    ...['kid', 'algorithm', 'state', 'created_at', 'activates_at', 'retires_at', 'rotates_at'],
   ])
   const again = await cli(['keys', 'rotate'])
   expect(again).toMatchObject({ code: 1, out: '' })
   expect(again.err).toContain(`the next one can begin at ${rotated[0].retires_at}`)
   const listed = await cli(['keys', 'list'])
-  expect(listed.out).toMatch(/^kid +algorithm +state +signs from +verifies until\n/)
+  expect(listed.out).toMatch(/^kid +algorithm +state +signs from +verifies until +next one made\n/)
   for (const { kid } of rotated) expect(listed.out).toContain(kid)
   const replaced = await json(['keys', 'rotate', '--now'])
   expect(replaced.map(stateOf).toSorted()).toEqual(active)

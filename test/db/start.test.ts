@@ -6,6 +6,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { sql } from 'kysely'
 import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { readConfig } from '../../src/config/config.ts'
@@ -61,7 +62,7 @@ test('two instances that start at once on an empty database both serve, and shar
   const all = await Promise.all(
     servers.map(({ address }) => jwksOf(`http://localhost:${address.port}`)),
   )
-  expect(all[0]).toHaveLength(2)
+  expect(all[0]).toHaveLength(3)
   for (const keys of all) expect(keys).toEqual(all[0])
   expect(migrated.length).toBeGreaterThan(0)
   expect(new Set(migrated.map((line) => JSON.parse(line).migration)).size).toBe(migrated.length)
@@ -72,7 +73,7 @@ test('two instances that start at once on an empty database both serve, and shar
 
 test('signing keys are sealed in the table, and published without their private parts (CRY-10)', async () => {
   const rows = await house.db.selectFrom('signing_key').selectAll().execute()
-  expect(rows).toHaveLength(2)
+  expect(rows).toHaveLength(3)
   for (const { kid, private_jwk } of rows) {
     expect(private_jwk.toString('latin1')).not.toMatch(/"(d|kty|n|crv)"/)
     const place = { column: 'signing_key.private_jwk', row: kid }
@@ -101,6 +102,42 @@ describe('a start that can’t succeed ends with exit code 1 and a sentence', ()
     expect(child.err).toContain('ENCRYPTION_KEYS does not fit this database')
     expect(child.err).not.toContain('    at ')
     expect((await fetch(`${house.url}/readyz`)).status).toBe(200)
+  })
+
+  test.each([
+    [
+      'lost',
+      sql`delete from signing_key`,
+      /^Signing keys are gone from the database .*: RS256, ES256, EdDSA/,
+    ],
+    [
+      'lost in part',
+      sql`delete from signing_key where algorithm = 'RS256'`,
+      /^Signing keys are gone from the database .*: RS256\./,
+    ],
+    [
+      'spoilt',
+      sql`update signing_key set private_jwk = set_byte(private_jwk, 20, 255 - get_byte(private_jwk, 20))`,
+      /^The signing key \S+ can't be opened \(signing_key.private_jwk: changed or moved/,
+    ],
+    [
+      'sealed with a key that is missing',
+      sql`update signing_key set private_jwk = set_byte(private_jwk, 1, 255 - get_byte(private_jwk, 1))`,
+      /^The signing key \S+ can't be opened \(.* not among ENCRYPTION_KEYS/,
+    ],
+  ])('with signing keys that are %s (AVL-24)', async (_, harm, sentence) => {
+    const rows = await house.db.selectFrom('signing_key').selectAll().execute()
+    await harm.execute(house.db)
+    const start = { ...house.variables, PORT: String(await freePort()) }
+    const child = startChild(MAIN, [], start)
+    expect(await child.ended).toBe(1)
+    expect(child.err).toMatch(sentence)
+    // None is made in their place, and who runs goes on with those it has.
+    const now = await house.db.selectFrom('signing_key').select('kid').execute()
+    expect(rows.map(({ kid }) => kid)).toEqual(expect.arrayContaining(now.map(({ kid }) => kid)))
+    expect(await jwksOf(house.url)).toHaveLength(3)
+    await house.db.deleteFrom('signing_key').execute()
+    await house.db.insertInto('signing_key').values(rows).execute()
   })
 
   test('on a port that is in use', async () => {

@@ -67,6 +67,8 @@ export async function startHouse({
         DATA_DIR: dataDir,
         ENCRYPTION_KEYS: randomBytes(32).toString('base64'),
         COOKIE_KEYS: randomBytes(32).toString('base64'),
+        // Clocks are moved by months for other reasons.
+        SIGNING_KEY_ROTATION_DAYS: '0',
         SMS_GATEWAYS: 'textbee',
         TEXTBEE_BASE_URL: gateway.baseUrl,
         TEXTBEE_API_KEY: gateway.apiKey,

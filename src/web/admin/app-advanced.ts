@@ -1,5 +1,5 @@
 import type { ClientSummary } from '../../oidc/clients.ts'
-import { SIGNING_ALGORITHMS } from '../../oidc/keys.ts'
+import { SIGNING_ALGORITHMS } from '../../oidc/key-making.ts'
 import type { ClientChanges } from '../../oidc/new-client.ts'
 import type { AppKind } from './app-snippets.ts'
 import type { FormField } from './confirming.ts'

@@ -28,6 +28,7 @@ export function addKeys(router: Router, { door, pages, confirm, keys }: Dependen
     door.page('keys.read', async (ctx, who) => {
       const found = await keys.list(who.actor)
       pages.show(ctx, who, 'keys', {
+        rotatesAt: found.find(({ rotatesAt }) => rotatesAt)?.rotatesAt,
         keys: found.map((key) => ({ ...key, says: STATES[key.state] })),
       })
     }),

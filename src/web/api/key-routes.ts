@@ -14,6 +14,11 @@ const signingKey = z
       .describe('published but not signing yet; signing; only verifying what it signed'),
     createdAt: time,
     activatesAt: time.describe('from when it signs'),
+    rotatesAt: time
+      .nullable()
+      .describe(
+        'When another is made by itself; null while one takes over, or where none ever is.',
+      ),
     retiresAt: time
       .nullable()
       .describe('when it is withdrawn; null while no other key takes over from it'),
