@@ -25,6 +25,8 @@ import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createDevices } from './oidc/devices.ts'
 import { createSigningKeys } from './oidc/keys.ts'
+import { createRegistration } from './oidc/registration.ts'
+import { createRegistrationTokens } from './oidc/registration-tokens.ts'
 import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createSubjects } from './oidc/subjects.ts'
@@ -121,6 +123,14 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
   })
   const consents = createConsents({ db, vault, clock })
 
+  const rules = {
+    production: config.production,
+    judgeUrl: outbound.judge,
+    checkTarget: outbound.check,
+  }
+  const clients = createClients({ db, clock, vault, rules })
+  const registrationTokens = createRegistrationTokens({ db, clock })
+
   return {
     afterRestore: createAfterRestore({ db, clock, audit }),
     alerts,
@@ -156,15 +166,13 @@ export async function createRooms(db: Db, clock: Clock, config: Config, secrets:
     statistics: createStatistics({ db, clock, prices: config.prices }),
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
-    clients: createClients({
-      db,
-      clock,
-      vault,
-      rules: {
-        production: config.production,
-        judgeUrl: outbound.judge,
-        checkTarget: outbound.check,
-      },
+    clients,
+    registrationTokens,
+    registrations: createRegistration({
+      enabled: config.dynamicRegistration,
+      clients,
+      tokens: registrationTokens,
+      rules,
     }),
     signingKeys: createSigningKeys({ db, vault, clock }),
     apis: createApis({ db, clock, issuer: config.issuer }),
