@@ -19,9 +19,9 @@ export function addRegistrationTokenCommands(parent: Command): void {
   perform(
     create,
     'client registration-token create --name "Partner Ltd" --uses 5 --days 30',
-    async (options: { name?: string; uses: number; days: number }) => {
+    async ({ name, uses, days }: { name?: string; uses: number; days: number }) => {
       const { token, made } = await inSession((session) =>
-        session.registrationTokens.create(options),
+        session.registrationTokens.create({ name, uses, days }),
       )
       const fields = record([
         ['id', made.id],

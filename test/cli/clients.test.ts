@@ -66,6 +66,7 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       created_at: expect.any(String),
       updated_at: expect.any(String),
       previous_secret_until: null,
+      registered_by: null,
     }
     expect(await json(['client', 'show', 'shop'])).toEqual(summary)
     expect(await json(['client', 'list'])).toContainEqual(summary)
