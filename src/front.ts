@@ -85,6 +85,7 @@ export function createFront(deps: Dependencies): Front {
     apis: rooms.apis,
     replays: rooms.replays,
     devices: rooms.devices,
+    registrations: rooms.registrations,
     subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),

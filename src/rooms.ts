@@ -25,6 +25,8 @@ import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createDevices } from './oidc/devices.ts'
 import { createSigningKeys } from './oidc/keys.ts'
+import { createRegistration } from './oidc/registration.ts'
+import { createRegistrationTokens } from './oidc/registration-tokens.ts'
 import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
 import { createSubjects } from './oidc/subjects.ts'
@@ -129,6 +131,14 @@ export async function createRooms(
   })
   const consents = createConsents({ db, vault, clock })
 
+  const rules = {
+    production: config.production,
+    judgeUrl: outbound.judge,
+    checkTarget: outbound.check,
+  }
+  const clients = createClients({ db, clock, vault, rules })
+  const registrationTokens = createRegistrationTokens({ db, clock })
+
   return {
     afterRestore: createAfterRestore({ db, clock, audit }),
     alerts,
@@ -164,15 +174,13 @@ export async function createRooms(
     statistics: createStatistics({ db, clock, prices: config.prices }),
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
-    clients: createClients({
-      db,
-      clock,
-      vault,
-      rules: {
-        production: config.production,
-        judgeUrl: outbound.judge,
-        checkTarget: outbound.check,
-      },
+    clients,
+    registrationTokens,
+    registrations: createRegistration({
+      enabled: config.dynamicRegistration,
+      clients,
+      tokens: registrationTokens,
+      rules,
     }),
     signingKeys: createSigningKeys({
       db,

@@ -30,6 +30,7 @@ export function clientAsJson(client: ClientSummary) {
     created_at: client.createdAt,
     updated_at: client.updatedAt,
     previous_secret_until: client.previousSecretUntil,
+    registered_by: client.registeredBy,
   }
 }
 
@@ -82,6 +83,7 @@ function described(client: ClientSummary): string {
     ['must push requests', yesOrNo(client.requirePar)],
     ['must use DPoP', yesOrNo(client.requireDpop)],
     ['subjects', client.sector === null ? 'public' : `pairwise, within ${client.sector}`],
+    ['registered itself', yesOrNo(client.registeredBy !== null)],
     ['changed', client.updatedAt.toISOString()],
     ['old secret until', client.previousSecretUntil?.toISOString() ?? '-'],
   ])

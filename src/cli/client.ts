@@ -3,6 +3,7 @@ import { unknownClient } from '../oidc/client-secrets.ts'
 import { addClientOptions, addTakingAway, type ClientOptions, changesOf } from './client-options.ts'
 import { manyClients, oneClient, withSecret } from './client-output.ts'
 import { perform } from './output.ts'
+import { addRegistrationTokenCommands } from './registration-token.ts'
 import { inSession } from './session.ts'
 
 export function addClientCommands(program: Command): void {
@@ -56,6 +57,8 @@ export function addClientCommands(program: Command): void {
         return withSecret(id, secret, { previous_until: previousUntil })
       }),
   )
+
+  addRegistrationTokenCommands(noun)
 
   const list = noun.command('list').description('list the relying parties, without secrets')
   perform(list, 'client list', async () =>

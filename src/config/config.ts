@@ -147,6 +147,7 @@ function toConfig(v: Variables) {
       maxSends: v.OTP_MAX_SENDS,
     },
     secondFactor: v.SECOND_FACTOR,
+    dynamicRegistration: v.DYNAMIC_REGISTRATION === 'token',
     selfEnrolment: v.SELF_ENROLMENT === 'first-login',
     phoneSharing: v.PHONE_SHARING,
     bypassCodes: { minutes: v.BYPASS_CODE_MINUTES, consent: v.BYPASS_CODE_CONSENT },

@@ -215,6 +215,11 @@ export const general = {
       example: 'first-login',
     },
   ),
+  DYNAMIC_REGISTRATION: variable('DYNAMIC_REGISTRATION', z.enum(['off', 'token']).default('off'), {
+    meaning:
+      '`token`: clients may register themselves (RFC 7591), each with a token that an admin made',
+    example: 'token',
+  }),
   PHONE_SHARING: variable('PHONE_SHARING', z.enum(['allow', 'warn', 'refuse']).default('allow'), {
     meaning:
       'one number on several accounts: `allow`; `warn`, which notes it in the audit trail; `refuse`',

@@ -42,6 +42,7 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
       DRAIN_SECONDS: ({ drainSeconds }) => drainSeconds,
       LOG_LEVEL: ({ logLevel }) => logLevel,
       AUDIT_RETENTION_DAYS: ({ auditRetentionDays }) => auditRetentionDays,
+      DYNAMIC_REGISTRATION: ({ dynamicRegistration }) => (dynamicRegistration ? 'token' : 'off'),
     },
   },
   {

@@ -20,6 +20,7 @@ import type {
   LogoutDeliveryTable,
   OidcRecordTable,
   OidcReplayTable,
+  RegistrationTokenTable,
   SigningKeyTable,
   UserCodeTryTable,
 } from './tables/oidc.ts'
@@ -105,6 +106,8 @@ export interface Database {
   oidc_record: OidcRecordTable
   /** oidc */
   oidc_replay: OidcReplayTable
+  /** oidc */
+  registration_token: RegistrationTokenTable
   /** oidc */
   device_poll: DevicePollTable
   /** oidc */

@@ -2,6 +2,7 @@ import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { isPassing } from '../db/faults.ts'
 import type { Clients } from './clients.ts'
 import { TTL } from './lives.ts'
+import type { Registrations } from './registration.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 /** What devices asked for: found by them, and by their people. */
@@ -13,12 +14,13 @@ export interface DeviceRequests {
 
 /**
  * The provider's storage. It reads and writes through the request's unit of work; clients come from their
- * own table and can't be written here.
+ * own table, and are written there at once.
  */
 export function createAdapter(
   units: UnitsOfWork,
   clients: Clients,
   devices: DeviceRequests,
+  registrations: Registrations,
 ): (model: string) => Adapter {
   async function findClient(id: string): Promise<AdapterPayload | undefined> {
     const unit = units.current()
@@ -30,6 +32,7 @@ export function createAdapter(
 
   async function find(model: string, id: string): Promise<AdapterPayload | undefined> {
     if (model === 'Client') return findClient(id)
+    if (model === 'InitialAccessToken') return registrations.findToken(id)
     return model === 'DeviceCode' ? devices.find(id) : units.current().find(model, id)
   }
 
@@ -38,8 +41,13 @@ export function createAdapter(
     findByUid: (uid) => guarded(() => units.current().findByUid(uid)),
     findByUserCode: (code) => guarded(() => devices.findByUserCode(code)),
     upsert: async (id, payload, expiresIn) =>
-      units.current().upsert(model, id, payload, kept(model, expiresIn)),
-    destroy: async (id) => units.current().destroy(model, id),
+      model === 'Client'
+        ? guarded(() => registrations.store(payload))
+        : units.current().upsert(model, id, payload, kept(model, expiresIn)),
+    destroy: async (id) =>
+      model === 'Client'
+        ? guarded(() => registrations.remove(id))
+        : units.current().destroy(model, id),
     consume: async (id) => units.current().consume(model, id),
     revokeByGrantId: async (grantId) => units.current().revokeGrant(grantId),
   })

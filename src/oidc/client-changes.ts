@@ -22,6 +22,9 @@ import {
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
 import { withSector } from './sectors.ts'
 
+/** Tokens by which clients that registered themselves change that (RFC 7592). */
+const MANAGING = 'RegistrationAccessToken'
+
 interface Dependencies {
   db: Db
   clock: Clock
@@ -33,61 +36,91 @@ export function createClientChanges({ db, clock, rules }: Dependencies) {
   /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
   async function endGiven(on: Db, id: string): Promise<number> {
     const { numAffectedRows } = await sql`
-      delete from oidc_record
-      where client_id = ${id} and model <> all(${OUTLIVING_GRANTS}::text[])`.execute(on)
+      delete from oidc_record where client_id = ${id}
+        and model <> all(${[...OUTLIVING_GRANTS, MANAGING]}::text[])`.execute(on)
     return Number(numAffectedRows ?? 0)
   }
 
+  /** What an admin has set, a client that registered itself can't set back: from then on only admins change it. */
+  async function endManaging(on: Db, id: string): Promise<void> {
+    await sql`delete from oidc_record where client_id = ${id} and model = ${MANAGING}`.execute(on)
+  }
+
+  async function isManaging(on: Db, key: Buffer): Promise<boolean> {
+    const found = await on
+      .selectFrom('oidc_record')
+      .select('key')
+      .where('key', '=', key)
+      .executeTakeFirst()
+    return found !== undefined
+  }
+
+  /**
+   * Changes what is given and leaves the rest. Where the client may do less than before, what it was given ends.
+   * @param ifVersion refused unless the client is at this version
+   * @param managing key of the token by which it changes itself; an admin has none
+   * @returns the client as it is now
+   * @throws Refusal naming what is wrong, or that there is no such client, or that it was changed meanwhile
+   */
+  async function patch(
+    id: string,
+    changes: ClientChanges,
+    { ifVersion, managing }: { ifVersion?: number | undefined; managing?: Buffer },
+  ): Promise<ClientSummary> {
+    const parsed = clientChanges.safeParse(changes)
+    if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
+    assertNotBuiltIn(id)
+    await assertLogoutUri(parsed.data.backchannelLogoutUri, rules.checkTarget)
+    return db.transaction().execute(async (trx) => {
+      // Held until the end, so that nothing comes between what is checked and what is stored.
+      const row = await trx
+        .selectFrom('client')
+        .select(summaryColumns(clock))
+        .where('id', '=', id)
+        .forUpdate()
+        .executeTakeFirst()
+      if (!row) throw unknownClient(id)
+      if (ifVersion !== undefined && row.version !== ifVersion) throw changedMeanwhile(id)
+      if (managing && !(await isManaging(trx, managing))) throw changedMeanwhile(id)
+      const before = summaryOf(row)
+      const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
+      const after = withSector({ ...before, ...Object.fromEntries(given) }, parsed.data.sector)
+      const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
+      if (changed.length === 0) return before
+      assertSensible(after, rules)
+      await assertOffered(trx, after.apiScopes)
+      if (hasKeys(before) && !hasKeys(after)) throw noWayLeft()
+      const stored = await trx
+        .updateTable('client')
+        .set({
+          name: after.name,
+          metadata: metadataText(after),
+          first_party: after.firstParty,
+          second_factor: after.secondFactor,
+          // A secret beside the keys would open what they are to protect.
+          ...(hasKeys(after) && NO_SECRET),
+          version: sql`version + 1`,
+          updated_at: clock(),
+        })
+        .where('id', '=', id)
+        .returning(summaryColumns(clock))
+        .executeTakeFirstOrThrow()
+      if (mayLess(before, after)) await endGiven(trx, id)
+      if (row.registered_by !== null && !managing) await endManaging(trx, id)
+      const detail = { members: changed.join(' ') }
+      await auditEntry(clock, { type: 'client.changed', clientId: id, detail }).execute(trx)
+      return summaryOf(stored)
+    })
+  }
+
   return {
-    /**
-     * Changes what is given and leaves the rest. Where the client may do less than before, what it was given ends.
-     * @param ifVersion refused unless the client is at this version
-     * @returns the client as it is now
-     * @throws Refusal naming what is wrong, or that there is no such client, or that it was changed meanwhile
-     */
-    async patch(id: string, changes: ClientChanges, ifVersion?: number): Promise<ClientSummary> {
-      const parsed = clientChanges.safeParse(changes)
-      if (!parsed.success) throw new Refusal('client', 400, z.prettifyError(parsed.error))
-      assertNotBuiltIn(id)
-      await assertLogoutUri(parsed.data.backchannelLogoutUri, rules.checkTarget)
-      return db.transaction().execute(async (trx) => {
-        // Held until the end, so that nothing comes between what is checked and what is stored.
-        const row = await trx
-          .selectFrom('client')
-          .select(summaryColumns(clock))
-          .where('id', '=', id)
-          .forUpdate()
-          .executeTakeFirst()
-        if (!row) throw unknownClient(id)
-        if (ifVersion !== undefined && row.version !== ifVersion) throw changedMeanwhile(id)
-        const before = summaryOf(row)
-        const given = Object.entries(parsed.data).filter(([, value]) => value !== undefined)
-        const after = withSector({ ...before, ...Object.fromEntries(given) }, parsed.data.sector)
-        const changed = MEMBERS.filter((name) => !isDeepStrictEqual(before[name], after[name]))
-        if (changed.length === 0) return before
-        assertSensible(after, rules)
-        await assertOffered(trx, after.apiScopes)
-        if (hasKeys(before) && !hasKeys(after)) throw noWayLeft()
-        const stored = await trx
-          .updateTable('client')
-          .set({
-            name: after.name,
-            metadata: metadataText(after),
-            first_party: after.firstParty,
-            second_factor: after.secondFactor,
-            // A secret beside the keys would open what they are to protect.
-            ...(hasKeys(after) && NO_SECRET),
-            version: sql`version + 1`,
-            updated_at: clock(),
-          })
-          .where('id', '=', id)
-          .returning(summaryColumns(clock))
-          .executeTakeFirstOrThrow()
-        if (mayLess(before, after)) await endGiven(trx, id)
-        const detail = { members: changed.join(' ') }
-        await auditEntry(clock, { type: 'client.changed', clientId: id, detail }).execute(trx)
-        return summaryOf(stored)
-      })
+    /** By an admin. @see patch */
+    patch: (id: string, changes: ClientChanges, ifVersion?: number) =>
+      patch(id, changes, { ifVersion }),
+
+    /** By a client that registered itself, as long as it manages itself. @see patch */
+    async patchItself(id: string, changes: ClientChanges, managing: Buffer): Promise<void> {
+      await patch(id, changes, { managing })
     },
   }
 }

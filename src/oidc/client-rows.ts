@@ -42,6 +42,8 @@ export interface ClientSummary extends Registration {
   updatedAt: Date
   /** until when the secret before the present one holds; null when there is none */
   previousSecretUntil: Date | null
+  /** id of the token by which it registered itself; null where an admin registered it */
+  registeredBy: string | null
 }
 
 export const summaryColumns = (clock: Clock) =>
@@ -54,6 +56,7 @@ export const summaryColumns = (clock: Clock) =>
     'version',
     'created_at',
     'updated_at',
+    'registered_by',
     sql<Date | null>`case when previous_secret_until > ${clock()} then previous_secret_until end`.as(
       'previous_secret_until',
     ),
@@ -169,5 +172,6 @@ export function summaryOf(row: Summarized): ClientSummary {
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     previousSecretUntil: row.previous_secret_until,
+    registeredBy: row.registered_by,
   }
 }

@@ -43,6 +43,8 @@ export function createClientSecrets({ db, clock, vault }: { db: Db; clock: Clock
   return {
     make,
 
+    seal: (id: string, secret: string): Buffer => vault.seal(secret, place(id)),
+
     /** A confidential client's secret. */
     open({ client_id: id, client_secret: sealed }: ClientRow): string | undefined {
       return sealed ? vault.open(sealed, place(id)).toString() : undefined

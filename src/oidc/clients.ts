@@ -25,6 +25,7 @@ import {
   hasKeys,
   type NewClient,
   newClient,
+  type Registration,
   type RegistrationRules,
 } from './new-client.ts'
 import { OUTLIVING_GRANTS } from './sealed-records.ts'
@@ -65,6 +66,32 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
       .executeTakeFirst()
   }
 
+  async function insert(
+    on: Db,
+    client: Registration,
+    secret: Buffer | null,
+    registeredBy: string | null = null,
+  ): Promise<void> {
+    const inserted = await on
+      .insertInto('client')
+      .values({
+        id: client.id,
+        name: client.name,
+        secret,
+        metadata: metadataText(client),
+        first_party: client.firstParty,
+        second_factor: client.secondFactor,
+        created_at: clock(),
+        updated_at: clock(),
+        registered_by: registeredBy,
+      })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returning('id')
+      .executeTakeFirst()
+    if (!inserted)
+      throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
+  }
+
   return {
     /**
      * Registers a client.
@@ -81,26 +108,29 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
       const made = client.public || hasKeys(client) ? undefined : secrets.make(client.id)
       await db.transaction().execute(async (trx) => {
         await assertOffered(trx, client.apiScopes)
-        const inserted = await trx
-          .insertInto('client')
-          .values({
-            id: client.id,
-            name: client.name,
-            secret: made?.sealed ?? null,
-            metadata: metadataText(client),
-            first_party: client.firstParty,
-            second_factor: client.secondFactor,
-            created_at: clock(),
-            updated_at: clock(),
-          })
-          .onConflict((conflict) => conflict.column('id').doNothing())
-          .returning('id')
-          .executeTakeFirst()
-        if (!inserted)
-          throw new Refusal('client_exists', 409, `There is a client ${client.id} already.`)
+        await insert(trx, client, made?.sealed ?? null)
         await auditEntry(clock, { type: 'client.created', clientId: client.id }).execute(trx)
       })
       return { id: client.id, secret: made?.secret }
+    },
+
+    /**
+     * Stores a client that registers itself, and was judged.
+     * @param secret its own, if it has one
+     * @param spend uses up the token that lets it, and tells its id
+     */
+    async register(
+      client: Registration,
+      secret: string | undefined,
+      spend: (on: Db) => Promise<string>,
+    ): Promise<void> {
+      const { id } = client
+      await db.transaction().execute(async (trx) => {
+        const token = await spend(trx)
+        await insert(trx, client, secret === undefined ? null : secrets.seal(id, secret), token)
+        const event = { type: 'client.registered', clientId: id, detail: { token } } as const
+        await auditEntry(clock, event).execute(trx)
+      })
     },
 
     /**
@@ -129,6 +159,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
     },
 
     patch: changes.patch,
+    patchItself: changes.patchItself,
     rotateSecret: secrets.rotate,
     isSecret: secrets.isRight,
     sweep: secrets.sweep,
@@ -141,7 +172,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
         ...metadataOf(row).metadata,
         client_id: row.client_id,
         ...(row.client_name !== null && { client_name: row.client_name }),
-        ...(secret && { client_secret: secret }),
+        ...(secret && { client_secret: secret, client_secret_expires_at: 0 }),
       }
     },
 

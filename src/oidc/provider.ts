@@ -20,6 +20,7 @@ import { createIntrospectionPolicy, signInBehind } from './introspection.ts'
 import { SIGNING_ALGORITHMS } from './key-making.ts'
 import { PUBLIC_SECONDS, TTL } from './lives.ts'
 import { createPolicy, type IsTrusted } from './policy.ts'
+import type { Registrations } from './registration.ts'
 import type { Replays } from './replays.ts'
 import { createResources } from './resources.ts'
 import type { Subjects } from './subjects.ts'
@@ -63,6 +64,7 @@ interface Dependencies {
   apis: Apis
   replays: Replays
   devices: Devices
+  registrations: Registrations
   subjects: Subjects
   /** guarded: it reaches nothing inside */
   fetch(url: string, init?: RequestInit): Promise<Response>
@@ -90,7 +92,7 @@ export function createProvider(deps: Dependencies): Provider {
     pages: { ...deps.pages.device, error: deps.pages.error },
   })
   const configuration: Configuration = {
-    adapter: createAdapter(units, clients, deviceFlow.requests),
+    adapter: createAdapter(units, clients, deviceFlow.requests, deps.registrations),
     jwks: { keys: deps.signingKeys },
     ttl: TTL,
     scopes: SCOPES,
@@ -103,7 +105,7 @@ export function createProvider(deps: Dependencies): Provider {
     subjectTypes: ['public', 'pairwise'],
     pairwiseIdentifier: async (_ctx, accountId, { sectorIdentifier }) =>
       deps.subjects.of(accountId, z.string().min(1).parse(sectorIdentifier)),
-    sectorIdentifierUriValidate: () => false,
+    sectorIdentifierUriValidate: deps.registrations.isUnderWay,
     responseTypes: ['code'],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     assertJwtClientAuthClaimsAndHeader: assertAssertion,
@@ -114,7 +116,7 @@ export function createProvider(deps: Dependencies): Provider {
     },
     // Everything the provider reads elsewhere goes this way, in the 2.5 seconds that it gives (OIDC-25).
     fetch: (input, init) => deps.fetch(input instanceof Request ? input.url : String(input), init),
-    fetchResponseBodyLimits: { jwks_uri: MOST_KEY_BYTES },
+    fetchResponseBodyLimits: { jwks_uri: MOST_KEY_BYTES, sector_identifier_uri: MOST_KEY_BYTES },
     pkce: { required: (_ctx, { clientId }) => needsPkce(rowOf(clientId)) },
     rotateRefreshToken: true,
     // A client registered for refresh tokens gets them; whether they outlive the session is up to offline_access.
@@ -131,6 +133,7 @@ export function createProvider(deps: Dependencies): Provider {
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow.feature,
+      ...deps.registrations.features,
       // Without nonces: not every library can, and a proof counts once over all instances as it is.
       dPoP: { enabled: true },
       introspection: {

@@ -26,5 +26,9 @@ export function logRefusals(provider: Provider, log: Log): void {
   provider.on('device_authorization.error', note('device refused'))
   provider.on('code_verification.error', note('device not connected'))
   provider.on('device_resume.error', note('device not connected'))
+  provider.on('registration_create.error', note('registration refused'))
+  provider.on('registration_read.error', note('registration refused'))
+  provider.on('registration_update.error', note('registration refused'))
+  provider.on('registration_delete.error', note('registration refused'))
   provider.on('end_session.error', note('sign-out refused'))
 }

@@ -110,6 +110,7 @@ function withoutIds(path: string): string {
   return path
     .slice(0, 200)
     .replace(/^\/(interaction|auth|link)\/[^/]+/i, '/$1/:uid')
+    .replace(/^\/reg\/[^/]+/i, '/reg/:id')
     .replace(/^\/device\/(?!auth\/?$)[^/]+/i, '/device/:uid')
     .replace(/^\/admin\/bootstrap\/[^/]+/i, '/admin/bootstrap/:token')
     .replace(/^(\/webhooks\/gateways\/[^/]+)\/.*/, '$1/:secret')

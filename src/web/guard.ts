@@ -16,7 +16,8 @@ const CONTENT_SECURITY_POLICY = [
 ].join('; ')
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'OPTIONS'])
-/** The API takes more; which of them an address takes, it says itself. */
+/** The API takes more, and where clients manage themselves; which of them an address takes, it says itself. */
+const MORE_METHODS = /^\/(api|reg)\//i
 const API_METHODS = new Set([...METHODS, 'PUT', 'PATCH', 'DELETE'])
 
 /** Headers of every answer, whatever becomes of the request (WEB-05 to WEB-08). */
@@ -34,7 +35,7 @@ export function securityHeaders(secure: boolean): Middleware {
       'Cache-Control': 'no-store',
     })
     if (secure) ctx.set('Strict-Transport-Security', 'max-age=31536000; includeSubDomains')
-    const methods = ctx.path.startsWith('/api/') ? API_METHODS : METHODS
+    const methods = MORE_METHODS.test(ctx.path) ? API_METHODS : METHODS
     if (!methods.has(ctx.method)) {
       ctx.set('Allow', [...methods].join(', '))
       throw new PageRefusal('method', 405, 'refusal.method')

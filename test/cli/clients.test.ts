@@ -66,6 +66,7 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
       created_at: expect.any(String),
       updated_at: expect.any(String),
       previous_secret_until: null,
+      registered_by: null,
     }
     expect(await json(['client', 'show', 'shop'])).toEqual(summary)
     expect(await json(['client', 'list'])).toContainEqual(summary)
@@ -94,6 +95,31 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
     expect(await json([...args, '--grant', 'client_credentials'])).toMatchObject({
       client_id: 'machine',
     })
+    const tv = [
+      'client',
+      'create',
+      '--id',
+      'tv',
+      '--public',
+      '--grant',
+      'device_code,refresh_token',
+    ]
+    expect(await json(tv)).toEqual({ client_id: 'tv' })
+    expect(await json(['client', 'show', 'tv'])).toMatchObject({
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    })
+  })
+
+  test('tokens by which clients register themselves are made, listed and ended', async () => {
+    const tokens = ['client', 'registration-token']
+    const args = [...tokens, 'create', '--name', 'Partner', '--uses', '5', '--days', '30']
+    const { id, token, ...more } = await json(args)
+    expect(more).toMatchObject({ name: 'Partner', uses: 5, uses_left: 5 })
+    const listed = await cli([...tokens, 'list'])
+    expect(listed.out).toContain(`${id}`)
+    expect(listed.out).not.toContain(`${token}`)
+    expect(await json([...tokens, 'revoke', `${id}`])).toEqual({ id, revoked: true })
+    expect(await cli([...tokens, 'revoke', `${id}`])).toMatchObject({ code: 1 })
   })
 
   test('an API is registered, and apps for its scopes, by keys and other switches', async () => {

@@ -16,6 +16,8 @@ export interface ClientTable {
   /** sealed; still good until the time beside it */
   previous_secret: Buffer | null
   previous_secret_until: Date | null
+  /** id of the registration token of a client that registered itself */
+  registered_by: string | null
 }
 
 export interface OidcRecordTable {
@@ -59,6 +61,17 @@ export interface ApiTable {
 export interface OidcReplayTable {
   /** hash of who showed it and its id */
   key: Buffer
+  expires_at: Date
+}
+
+export interface RegistrationTokenTable {
+  id: string
+  /** hash of the token */
+  key: Buffer
+  name: string | null
+  uses: number
+  uses_left: number
+  created_at: Date
   expires_at: Date
 }
 

@@ -17,6 +17,10 @@ const client = z
     version: z.int(),
     createdAt: time,
     updatedAt: time,
+    registeredBy: z
+      .string()
+      .nullable()
+      .describe('id of the token by which it registered itself; null where an admin registered it'),
     previousSecretUntil: time
       .nullable()
       .describe('until when the secret before the present one is good; null when there is none'),
