@@ -74,6 +74,8 @@ async function assemble(
 ): Promise<App> {
   const { db } = database
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
+  const missing = await database.missingLimits()
+  if (missing.length > 0) log.warn({ missing }, 'connections begin without limits')
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault } = rooms
   const { issuer, brand } = config
