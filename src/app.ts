@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http'
 import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
+import { createClockWatch } from './clock-watch.ts'
 import { createCodes } from './codes.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
@@ -69,6 +70,7 @@ async function assemble(
     languages,
     clock = databaseClock,
     keyPollMs,
+    setClock,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
@@ -76,6 +78,10 @@ async function assemble(
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
   const missing = await database.missingLimits()
   if (missing.length > 0) log.warn({ missing }, 'connections begin without limits')
+  // The embedded database has no clock but this machine's.
+  const clockWatch =
+    setClock && secrets.databaseUrl ? createClockWatch({ db, log, setClock }) : undefined
+  await clockWatch?.look()
   const rooms = await createRooms(db, clock, config, secrets)
   const { vault } = rooms
   const { issuer, brand } = config
@@ -142,7 +148,7 @@ async function assemble(
   const figures = createWorker(rooms.statistics.rollUpInTurn, FIGURES_EVERY_MS, (error) =>
     log.warn({ error }, 'figures were put off'),
   )
-  const workers = [figures, keyWatch, importWorker]
+  const workers = [figures, keyWatch, importWorker, ...(clockWatch ? [clockWatch] : [])]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)
   delivery.startAlerts()

@@ -2,6 +2,7 @@ import { ConfigError, readConfig } from './config/config.ts'
 import { completeSecrets } from './config/development-keys.ts'
 import { environment } from './config/environment.ts'
 import { createLog } from './log.ts'
+import { setProcessClock } from './process-clock.ts'
 import { startServer } from './server.ts'
 
 /** The process: environment → configuration → server; it stops gracefully on SIGTERM and SIGINT. */
@@ -9,7 +10,12 @@ async function main(): Promise<void> {
   const { config, secrets } = readConfig(environment())
   const log = createLog(config.logLevel, !config.production)
   const complete = completeSecrets(config, secrets, (sentence) => log.info(sentence))
-  const server = await startServer({ config, secrets: complete, log })
+  const server = await startServer({
+    config,
+    secrets: complete,
+    log,
+    setClock: setProcessClock,
+  })
 
   let stopping = false
   const stop = async (signal: string) => {
@@ -22,6 +28,8 @@ async function main(): Promise<void> {
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)
 
+  // What can't be written, as on a full volume, is lost; the service goes on.
+  process.stdout.on('error', () => {})
   await server.ready
   if (stopping) return
   const phone = config.sms.gateways.includes('outbox')
