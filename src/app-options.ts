@@ -16,6 +16,8 @@ export interface AppOptions {
   languages?: Languages
   /** how often changed signing keys are looked for; tests look more often */
   keyPollMs?: number | undefined
+  /** sets the clock of the process, which a test shares with others and doesn't give away; ms since 1970 */
+  setClock?: (ms: number) => void
   /** called with each SQL statement sent */
   onStatement?: (sql: string) => void
 }

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createAdministration } from './administration.ts'
 import type { AppOptions } from './app-options.ts'
 import { assertTextsFit } from './brand.ts'
+import { createClockWatch } from './clock-watch.ts'
 import { createCodes } from './codes.ts'
 import { type OpenDatabase, openDatabase } from './db/client.ts'
 import { databaseClock } from './db/clock.ts'
@@ -81,12 +82,19 @@ async function assemble(
     languages,
     clock = databaseClock,
     keyPollMs,
+    setClock,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
   const { db } = database
   metrics.tellPool(database.load)
   for (const migration of await database.migrate()) log.info({ migration }, 'migrated')
+  const missing = await database.missingLimits()
+  if (missing.length > 0) log.warn({ missing }, 'connections begin without limits')
+  // The embedded database has no clock but this machine's.
+  const clockWatch =
+    setClock && secrets.databaseUrl ? createClockWatch({ db, log, setClock }) : undefined
+  await clockWatch?.look()
   const rooms = await createRooms(db, clock, config, secrets, metrics.sealed)
   const { vault } = rooms
   const { issuer, brand } = config
@@ -183,6 +191,7 @@ async function assemble(
     logouts,
     backlog,
     createReencryptionWorker({ ...rooms, log, everyMs: keyPollMs }),
+    ...(clockWatch ? [clockWatch] : []),
   ]
   delivery.notices.start()
   delivery.watch.start(codes.challenges.reroute)

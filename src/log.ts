@@ -46,7 +46,28 @@ export function createLog(
       ...options,
       transport: { target: 'pino-pretty', options: { ignore: 'level', sync: true } },
     })
-  return destination ? pino(options, destination) : pino(options)
+  return pino(options, destination ?? standardOutput())
+}
+
+/** Lines that can't be written wait in this many bytes, and then are lost. */
+const MOST_WAITING = 1024 * 1024
+
+/** A log that can't be written, as on a full volume, must not end the service; what counts is in the audit trail. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, maxLength: MOST_WAITING })
+  let broken = false
+  output.on('error', () => {
+    broken = true
+  })
+  output.on('write', () => {
+    broken = false
+  })
+  // At the end of the process it would try for ever to write what is left.
+  const flush = output.flushSync.bind(output)
+  output.flushSync = () => {
+    if (!broken) flush()
+  }
+  return output
 }
 
 /** An error as it may be logged: kind, code and message without long digit runs; the stack without its message. */

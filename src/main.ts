@@ -3,6 +3,7 @@ import { ConfigError, readConfig } from './config/config.ts'
 import { completeSecrets } from './config/development-keys.ts'
 import { environment } from './config/environment.ts'
 import { createLog } from './log.ts'
+import { setProcessClock } from './process-clock.ts'
 import { startServer } from './server.ts'
 import { exportTraces } from './trace-export.ts'
 import { ownVersion } from './version.ts'
@@ -19,7 +20,12 @@ async function main(): Promise<void> {
   const endTraces =
     tracing &&
     (await exportTraces({ tracing, headers: secrets.tracingHeaders, version: ownVersion(), log }))
-  const server = await startServer({ config, secrets: complete, log })
+  const server = await startServer({
+    config,
+    secrets: complete,
+    log,
+    setClock: setProcessClock,
+  })
 
   let stopping = false
   const stop = async (why: string, exitCode: number) => {
@@ -42,6 +48,8 @@ async function main(): Promise<void> {
   process.on('uncaughtException', fall)
   process.on('unhandledRejection', fall)
 
+  // What can't be written, as on a full volume, is lost; the service goes on.
+  process.stdout.on('error', () => {})
   await server.ready
   if (stopping) return
   const phone = config.sms.gateways.includes('outbox')

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { Config, Secrets } from '../config/config.ts'
 import type { CompleteSecrets } from '../config/development-keys.ts'
 import { createVault, type Vault } from '../crypto/vault.ts'
+import type { OpenDatabase } from '../db/client.ts'
 import { databaseClock } from '../db/clock.ts'
 import { openPepper } from '../db/keyring.ts'
 import { pendingMigrations } from '../db/migrate.ts'
@@ -34,7 +35,7 @@ export async function checkDatabase(
     return [warning('database', `${place} is not there yet; the first start makes it`)]
   }
   try {
-    return await withDatabase(config, databaseUrl, ({ db }) => inspect(db, complete))
+    return await withDatabase(config, databaseUrl, (database) => inspect(database, complete))
   } catch (error) {
     return [failed('database', explain(error))]
   }
@@ -45,11 +46,15 @@ function hasEmbedded({ dataDir }: Config): boolean {
   return existsSync(join(dataDir, 'database', 'PG_VERSION'))
 }
 
-async function inspect(db: Db, complete: CompleteSecrets | undefined): Promise<Check[]> {
+async function inspect(
+  { db, missingLimits }: OpenDatabase,
+  complete: CompleteSecrets | undefined,
+): Promise<Check[]> {
   const reached = await checkVersion(db)
   const clock = await attempt('clock', () => checkClock(db))
+  const limits = await attempt('limits', async () => judgeLimits(await missingLimits()))
   const pending = await pendingMigrations(db)
-  const checks = [reached, clock, judgeMigrations(pending)]
+  const checks = [reached, clock, limits, judgeMigrations(pending)]
   // Without its tables, or without keys, there is nothing to open.
   if (pending.length > 0 || !complete) return checks
   const vault = createVault(complete.encryptionKeys)
@@ -87,6 +92,12 @@ export function judgeClock(seconds: number): Check {
   if (size <= CLOCK_WARNING_SECONDS) return ok('clock', `this machine is ${difference}`)
   const detail = `this machine is ${difference}: let both follow an NTP server`
   return size <= CLOCK_FAILURE_SECONDS ? warning('clock', detail) : failed('clock', detail)
+}
+
+function judgeLimits(missing: readonly string[]): Check {
+  if (missing.length === 0) return ok('limits', 'connections begin with time-outs')
+  const names = missing.join(', ')
+  return warning('limits', `connections begin without ${names}: see docs/postgres.md, Poolers`)
 }
 
 function judgeMigrations(pending: readonly string[]): Check {

@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type PoolConfig, types } from 'pg'
 import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
@@ -13,6 +13,8 @@ export interface OpenDatabase {
   migrate(): Promise<string[]>
   /** how its pool stands just now */
   load(): PoolLoad
+  /** Names of settings that a connection should begin with and doesn't, as where a pooler leaves them out. */
+  missingLimits(): Promise<string[]>
   close(): Promise<void>
 }
 
@@ -67,18 +69,25 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
     async migrate() {
       await assertVersion(db)
       if ((await pendingMigrations(db)).length === 0) return []
-      const unhurried = createPool({ ...SESSION, max: 1, types, ...connection }, log, {
-        ownSessions,
-      })
-      const own = new Kysely<Database>({ dialect: new PostgresDialect({ pool: unhurried }) })
-      return migrate(own).finally(() => own.destroy())
+      return migrate(createPool({ ...SESSION, max: 1, types, ...connection }, log, { ownSessions }))
     },
     load: () => pool.load(),
+    // The embedded database has no sessions of its own to limit.
+    missingLimits: async () => (embedded ? [] : missingLimits(db)),
     async close() {
       await db.destroy()
       await embedded?.close()
     },
   }
+}
+
+async function missingLimits(db: Db): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`
+    select name from pg_settings
+    where (name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') and setting = '0')
+      or (name = 'default_transaction_isolation' and setting <> 'read committed')
+    order by name`.execute(db)
+  return rows.map(({ name }) => name)
 }
 
 /** Parameters of a URL that would take precedence over our own time-outs. */

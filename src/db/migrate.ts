@@ -1,9 +1,9 @@
 import { promises as fs } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { sql } from 'kysely'
+import { type Dialect, Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely'
 import { FileMigrationProvider, Migrator } from 'kysely/migration'
-import type { Db } from './schema.ts'
+import type { Database, Db } from './schema.ts'
 
 const FOLDER = fileURLToPath(new URL('../../migrations', import.meta.url))
 
@@ -14,14 +14,41 @@ function migrator(db: Db): Migrator {
   })
 }
 
+/** The one Kysely takes by itself, as former versions did, which may start at the same time. */
+const LOCK = sql.lit('3853314791062309107')
+
 /**
- * Brings the schema up to date, under an advisory lock, so that of instances starting together one migrates.
+ * Brings the schema up to date: all of it or nothing, in one transaction, under an advisory lock, so that of
+ * instances starting together one migrates. Lock and limits belong to the transaction and not to the session,
+ * which behind a pooler is somebody else's a moment later.
+ *
+ * @param pool is ended
  * @returns names of the migrations that ran
  */
-export async function migrate(db: Db): Promise<string[]> {
-  const { error, results = [] } = await migrator(db).migrateToLatest()
-  if (error) throw error
-  return results.map(({ migrationName }) => migrationName)
+export async function migrate(pool: PostgresPool): Promise<string[]> {
+  const db = new Kysely<Database>({ dialect: withoutSessionLock(pool) })
+  try {
+    return await db.transaction().execute(async (trx) => {
+      await sql`select set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
+        set_config('idle_in_transaction_session_timeout', '0', true)`.execute(trx)
+      await sql`select pg_advisory_xact_lock(${LOCK}::bigint)`.execute(trx)
+      const { error, results = [] } = await migrator(trx).migrateToLatest()
+      if (error) throw error
+      return results.map(({ migrationName }) => migrationName)
+    })
+  } finally {
+    await db.destroy()
+  }
+}
+
+/** Kysely would lock for the session: one that a pooler hands on stays locked. */
+function withoutSessionLock(pool: PostgresPool): Dialect {
+  const dialect = new PostgresDialect({ pool })
+  const adapter = Object.assign(dialect.createAdapter(), {
+    acquireMigrationLock: async () => {},
+    releaseMigrationLock: async () => {},
+  })
+  return Object.assign(dialect, { createAdapter: () => adapter })
 }
 
 /** Names of the migrations that have not run yet. */

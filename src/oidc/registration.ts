@@ -6,7 +6,7 @@ import { PERSON_SCOPES } from './claims.ts'
 import { publicKeys } from './client-keys.ts'
 import { metadataText } from './client-rows.ts'
 import type { Clients } from './clients.ts'
-import { SIGNING_ALGORITHMS } from './keys.ts'
+import { SIGNING_ALGORITHMS } from './key-making.ts'
 import {
   assertSensible,
   newClient,

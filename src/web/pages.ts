@@ -50,6 +50,13 @@ export function createPages({ brand, simulatedPhone, languages }: Dependencies) 
     /** By path, like `/assets/styles.0123456789ab.css`; the content behind a path never changes. */
     assets,
 
+    /**
+     * What stands here for a file of another version. During an upgrade a page comes from one instance and asks
+     * for its files at the next; its own must not be kept under that name.
+     */
+    likeAsset: (path: string): Asset | undefined =>
+      files.get(/^\/assets\/([\w-]+)\.[0-9a-f]{12}(\.\w+)$/.exec(path)?.slice(1).join('') ?? ''),
+
     /** In which language a request is answered. */
     languageOf: languages.of,
 

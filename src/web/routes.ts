@@ -53,10 +53,11 @@ export function createRoutes(deps: Dependencies): Router {
 
   router.get('/assets/:file', (ctx) => {
     const asset = pages.assets.get(ctx.path)
-    if (!asset) throw notFound()
-    ctx.set('Cache-Control', 'public, max-age=31536000, immutable')
-    ctx.set('Content-Type', asset.type)
-    ctx.body = asset.body
+    const shown = asset ?? pages.likeAsset(ctx.path)
+    if (!shown) throw notFound()
+    ctx.set('Cache-Control', asset ? 'public, max-age=31536000, immutable' : 'no-store')
+    ctx.set('Content-Type', shown.type)
+    ctx.body = shown.body
   })
 
   router.get('/healthz', (ctx) => {

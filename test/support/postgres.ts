@@ -1,11 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../../src/db/migrate.ts'
-import type { Database } from '../../src/db/schema.ts'
 import { freePort } from './ports.ts'
 
 declare module 'vitest' {
@@ -52,13 +50,7 @@ export async function startPostgres(): Promise<{ url: string; stop: () => Promis
   await server.start()
   await server.createDatabase('sallyport_template')
   const base = `postgres://postgres:postgres@127.0.0.1:${port}`
-  const db = new Kysely<Database>({
-    dialect: new PostgresDialect({
-      pool: new Pool({ connectionString: `${base}/sallyport_template` }),
-    }),
-  })
-  await migrate(db)
-  await db.destroy()
+  await migrate(new Pool({ connectionString: `${base}/sallyport_template` }))
   return {
     url: `${base}/postgres`,
     async stop() {

@@ -1,13 +1,29 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { freePort } from './ports.ts'
 
-/** Where a statement is lost: on its way to the database, or its answer on the way back. */
-export type Loss = 'before' | 'after'
+/**
+ * Where a statement is lost: on its way to the database, or its answer on the way back; or it is kept from the
+ * database and answered with an error that means nothing to anybody, over a connection that lives on.
+ */
+export type Loss = 'before' | 'after' | 'instead'
 
 export type TcpProxy = Awaited<ReturnType<typeof startTcpProxy>>
 
 /** pg ends each statement it sends with a Sync message. */
 const SYNC = Buffer.from([0x53, 0, 0, 0, 4])
+
+const protocolMessage = (letter: string, body: string): Buffer => {
+  const head = Buffer.alloc(5)
+  head.write(letter)
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, Buffer.from(body)])
+}
+
+/** ErrorResponse and ReadyForQuery. */
+const INTERNAL_ERROR = Buffer.concat([
+  protocolMessage('E', 'SERROR\0VERROR\0CXX000\0Man internal error\0\0'),
+  protocolMessage('Z', 'I'),
+])
 
 /** Stands between a server and its database on the loopback interface, and fails as it is told to. */
 export async function startTcpProxy(targetPort: number) {
@@ -34,6 +50,7 @@ export async function startTcpProxy(targetPort: number) {
         const { when } = loss
         loss = undefined
         if (when === 'before') return end()
+        if (when === 'instead') return void near.write(INTERNAL_ERROR)
         lost = true
       }
       far.write(chunk)

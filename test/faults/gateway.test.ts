@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { burst, createFlow } from '../support/flow.ts'
+import { type House, PHONES, startHouse } from '../support/house.ts'
+
+let house: House
+let client: { id: string; secret: string }
+beforeAll(async () => {
+  house = await startHouse({ env: { TEXTBEE_TIMEOUT_MS: '2000' } })
+  client = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
+  await house.addAccount('alex')
+  await house.addAccount('waiting', PHONES[1])
+})
+afterAll(() => house.stop())
+
+/** More than a gateway is given at a time. */
+const TEXTS = 40
+
+test('a gateway that hangs holds up nothing but its texts (AVL-02)', async () => {
+  const session = createFlow(house, { client })
+  await session.complete('alex')
+  const codes = await burst(5, async () => {
+    const { location = '' } = await session.request(session.authorizationUrl({ prompt: 'none' }))
+    return new URL(location).searchParams.get('code') ?? ''
+  })
+  house.gateway.mode = 'hang'
+  const waiting = await burst(TEXTS, async () => {
+    const flow = createFlow(house, { client })
+    await flow.begin()
+    return flow
+  })
+  let answered = 0
+  const passwords = waiting.map((flow) => flow.password('waiting').finally(() => answered++))
+  const tokens = await burst(codes.length, (i) => session.redeem(codes[i] ?? ''))
+  for (const { status } of tokens) expect(status).toBe(200)
+  for (const path of ['/jwks', '/.well-known/openid-configuration', '/healthz', '/readyz'])
+    expect((await session.request(path)).status).toBe(200)
+  const bearer = { headers: { authorization: `Bearer ${tokens[0]?.body.access_token}` } }
+  expect((await session.request('/me', bearer)).status).toBe(200)
+  const silent = await session.request(session.authorizationUrl({ prompt: 'none' }))
+  expect(silent.location).toContain('code=')
+  expect((await createFlow(house, { client }).begin()).html).toContain('current-password')
+  // All that while nobody's text was taken, and yet nobody is let in or left without a page.
+  expect(answered).toBeLessThan(TEXTS)
+  for (const answer of await Promise.all(passwords))
+    expect([303, 429, 503]).toContain(answer.status)
+  for (const flow of waiting) {
+    const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+    expect(back.location ?? '').not.toContain('code=')
+  }
+  house.gateway.reset()
+})
