@@ -3,6 +3,36 @@ import { ENDPOINTS, type Recipe, withoutTls } from './snippet.ts'
 /** Libraries of web apps that have a server to keep a secret on. */
 export const FRAMEWORKS: readonly Recipe[] = [
   {
+    library: 'Express, express-openid-connect',
+    place: 'app.js',
+    text: ({ issuer, id, secret, scopes, redirectUri }) => `// .env: CLIENT_SECRET=${secret}
+// .env: SESSION_SECRET=what openssl rand -hex 32 prints
+import express from 'express'
+import openid from 'express-openid-connect'
+
+const { auth, requiresAuth } = openid
+const app = express()
+app.use(
+  auth({
+    issuerBaseURL: '${issuer}',
+    clientID: '${id}',
+    clientSecret: process.env.CLIENT_SECRET,
+    secret: process.env.SESSION_SECRET,
+    baseURL: '${URL.parse(redirectUri)?.origin ?? redirectUri}',
+    routes: { callback: '${URL.parse(redirectUri)?.pathname ?? '/callback'}' },
+    authorizationParams: { response_type: 'code', scope: '${scopes.join(' ')}' },
+    authRequired: false,
+    idpLogout: true,
+  }),
+)
+
+app.get('/me', requiresAuth(), async (req, res) => {
+  const { acr, amr } = req.oidc.idTokenClaims
+  res.json({ ...(await req.oidc.fetchUserInfo()), acr, amr })
+})
+`,
+  },
+  {
     library: 'Auth.js, Next.js',
     place: 'auth.ts',
     comesBackTo: '/api/auth/callback/sallyport',
@@ -141,7 +171,7 @@ ${app.scopes.map((scope) => `        options.Scope.Add("${scope}");\n`).join('')
     library: 'Django, mozilla-django-oidc',
     place: 'settings.py',
     comesBackTo: '/oidc/callback/',
-    note: 'In urls.py: path("oidc/", include("mozilla_django_oidc.urls")).',
+    note: 'In urls.py: path("oidc/", include("mozilla_django_oidc.urls")). By itself it takes whoever has the same e-mail address for the same person, and addresses aren’t checked here: docs/integrations/django.md has a backend that goes by sub.',
     text: ({ issuer, id, secret, scopes }) => `INSTALLED_APPS += ["mozilla_django_oidc"]
 AUTHENTICATION_BACKENDS = ["mozilla_django_oidc.auth.OIDCAuthenticationBackend"]
 

@@ -28,6 +28,32 @@ oauth2-proxy \\
 `,
   },
   {
+    library: 'Apache, mod_auth_openidc',
+    place: 'httpd.conf',
+    note: 'The redirect URI lies below the protected path and shows no page of its own.',
+    text: ({
+      issuer,
+      id,
+      secret,
+      redirectUri,
+      scopes,
+    }) => `OIDCProviderMetadataURL ${issuer}${ENDPOINTS.discovery}
+OIDCClientID ${id}
+OIDCClientSecret ${secret}
+OIDCRedirectURI ${redirectUri}
+# what openssl rand -hex 32 prints
+OIDCCryptoPassphrase YOUR_PASSPHRASE
+OIDCScope "${scopes.join(' ')}"
+OIDCPKCEMethod S256
+OIDCRemoteUserClaim sub
+
+<Location "/">
+    AuthType openid-connect
+    Require valid-user
+</Location>
+`,
+  },
+  {
     library: 'Keycloak, as an identity provider of it',
     place: 'kcadm.sh',
     comesBackTo: '/broker/sallyport/endpoint',

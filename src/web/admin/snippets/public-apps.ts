@@ -19,6 +19,8 @@ export const signIn = new UserManager({
   }
   scope: '${scopes.join(' ')}',
   loadUserInfo: true,
+  // Else acr, amr and auth_time are taken out of the profile.
+  filterProtocolClaims: ['nbf', 'jti', 'nonce', 'azp', 'at_hash'],
 })
 
 // The button: await signIn.signinRedirect()
