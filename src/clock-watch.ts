@@ -28,7 +28,9 @@ export function createClockWatch({ db, log, setClock, everyMs = EVERY_MS }: Depe
   let toldOfWrong = false
 
   function tellOfMachine(now: number): void {
-    const seconds = Math.round((Number(new Date()) - now) / 1000)
+    // Not Date.now(), which is the clock that was set.
+    const machine = new Date().getTime()
+    const seconds = Math.round((machine - now) / 1000)
     const wrong = Math.abs(seconds) * 1000 > WRONG_MS
     if (wrong && !toldOfWrong)
       log.error({ seconds }, 'the clock of this machine is ahead of the database’s, or behind it')
