@@ -28,7 +28,7 @@ export function createClockWatch({ db, log, setClock, everyMs = EVERY_MS }: Depe
   let toldOfWrong = false
 
   function tellOfMachine(now: number): void {
-    // Not Date.now(), which is the clock that was set.
+    // biome-ignore lint/complexity/useDateNow: that is the clock that was set, and this the machine's
     const machine = new Date().getTime()
     const seconds = Math.round((machine - now) / 1000)
     const wrong = Math.abs(seconds) * 1000 > WRONG_MS

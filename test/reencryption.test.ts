@@ -29,6 +29,7 @@ const HASHES = [
   'challenge.interaction',
   'console_session.session_key',
   'console_session.token_hash',
+  'device_poll.key',
   'gateway_report.key',
   'idempotency_key.key',
   'idempotency_key.request',
@@ -36,14 +37,17 @@ const HASHES = [
   'oidc_record.key',
   'oidc_record.session_uid_key',
   'oidc_record.uid_key',
+  'oidc_record.user_code_key',
   'oidc_replay.key',
   'one_time_link.token_hash',
   'phone.number_fingerprint',
   'phone.prefix_fingerprint',
+  'registration_token.key',
   'send_limit.key',
   'sign_in_attempt.key',
   'sign_in_attempt.name_key',
   'trusted_device.token_hash',
+  'user_code_try.key',
 ]
 
 let house: House
