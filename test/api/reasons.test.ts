@@ -17,7 +17,9 @@ beforeAll(async () => {
   await pauseCountry(house, 'PL')
   const { id } = await house.addAccount('paul', PHONES[0])
   const hook = await api.post('/webhooks', { url: 'http://127.0.0.1:9/hook' })
-  ids = { accounts: id, clients: 'shop', webhooks: hook.json.webhook.id }
+  const resource = 'https://books.example/api'
+  await api.post('/apis', { id: 'books', resource, name: 'Books', scopes: ['books.read'] })
+  ids = { accounts: id, clients: 'shop', apis: 'books', webhooks: hook.json.webhook.id }
   phoneId = (await api.get(`/accounts/${id}/phones`)).json.items[0].id
 })
 afterAll(() => house.stop())
@@ -32,6 +34,7 @@ const CHANGES: ReadonlyArray<readonly [string, string, string, object]> = [
   ['issueBackupCodes', 'POST', '/accounts/{id}/backup-codes', {}],
   ['issueBypassCode', 'POST', '/accounts/{id}/bypass-codes', {}],
   ['deleteClient', 'DELETE', '/clients/{id}', {}],
+  ['deleteApi', 'DELETE', '/apis/{id}', {}],
   ['rotateClientSecret', 'POST', '/clients/{id}/secret', {}],
   ['rotateSigningKeys', 'POST', '/signing-keys/rotation', { now: true }],
   ['liftPause', 'POST', '/limits/pauses/PL/lift', {}],
