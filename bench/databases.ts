@@ -16,6 +16,14 @@ export async function startDatabases() {
       const db = connect(url)
       return { db, url, destroy: () => db.destroy() }
     },
+    /** Without a schema. */
+    async empty() {
+      const name = `bench_${++count}`
+      await sql`create database ${sql.ref(name)}`.execute(admin)
+      const { href: url } = Object.assign(new URL(server.url), { pathname: `/${name}` })
+      const db = connect(url)
+      return { db, url, destroy: () => db.destroy() }
+    },
     async stop() {
       await admin.destroy()
       await server.stop()

@@ -5,6 +5,7 @@ import { dashboard } from './dashboard/dashboard.ts'
 import { reportDashboard } from './dashboard/report.ts'
 import { startDatabases } from './databases.ts'
 import { benchImport, importReport } from './import/import.ts'
+import { benchPgbouncer, pgbouncerReport } from './pgbouncer/pgbouncer.ts'
 import { pumping } from './pumping/pumping.ts'
 import { report } from './pumping/report.ts'
 import { signInReport } from './sign-in/report.ts'
@@ -49,6 +50,10 @@ const BENCHES: Record<
     const rest = { people: 1000, starts: 5, idleSeconds: 10, soakMinutes }
     const figures = await benchSignIn(fresh, { ...size, ...rest })
     return { figures, text: signInReport(figures) }
+  },
+  async pgbouncer(databases) {
+    const figures = await benchPgbouncer(databases, { seconds: 20, concurrency: 16 })
+    return { figures, text: pgbouncerReport(figures) }
   },
 }
 
