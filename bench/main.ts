@@ -48,7 +48,9 @@ const BENCHES: Record<
   },
   async 'sign-in'({ fresh }, { 'soak-minutes': soakMinutes, ...size }) {
     const rest = { people: 1000, starts: 5, idleSeconds: 10, soakMinutes }
-    const figures = await benchSignIn(fresh, { ...size, ...rest })
+    const figures = await benchSignIn(fresh, { ...size, ...rest }, (part) =>
+      console.error(JSON.stringify(part)),
+    )
     return { figures, text: signInReport(figures) }
   },
   async pgbouncer(databases) {

@@ -12,7 +12,7 @@ export type RunningProcess = Awaited<ReturnType<typeof startProcess>>
 const ROOT = join(import.meta.dirname, '../..')
 /** The unit of times in /proc, which has been this on Linux ever since. */
 const TICK_MS = 10
-const START_AT_MOST_MS = 30_000
+const START_AT_MOST_MS = 120_000
 const LOOK_EVERY_MS = 5
 
 /** Starts a server as a process of its own and waits for its first answer. */

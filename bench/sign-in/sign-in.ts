@@ -4,13 +4,13 @@ import { freePort } from '../../test/support/ports.ts'
 import { BARE_SCHEMA } from './bare-adapter.ts'
 import { startDriver } from './driving.ts'
 import { addBarePeople } from './fill.ts'
-import { measureGrowth } from './growth.ts'
+import { type Growth, measureGrowth } from './growth.ts'
 import { prepareOurs, startOurs } from './ours.ts'
 import { BARE_SECRET } from './people.ts'
 import { measureRates, measureRest, measureWithoutHash, type Stage } from './phases.ts'
 import { startProcess, stopAll, watchPostgres } from './processes.ts'
-import { soak } from './soak.ts'
-import { countStatements } from './statements.ts'
+import { type Soak, soak } from './soak.ts'
+import { countStatements, type Statements } from './statements.ts'
 import type { Length } from './turns.ts'
 
 export interface BenchDatabase {
@@ -31,10 +31,25 @@ export interface Size extends Length {
   idleSeconds: number
 }
 
-export type Figures = Awaited<ReturnType<typeof benchSignIn>>
+export interface Figures {
+  size: Size
+  statements: Statements
+  atRest: Awaited<ReturnType<typeof measureRest>>
+  withHash: Awaited<ReturnType<typeof measureRates>>
+  withoutHash: Awaited<ReturnType<typeof measureWithoutHash>>
+  growth: Growth[]
+  soak: Soak
+}
 
-/** What a sign-in costs, beside what it costs at a bare node-oidc-provider, and beside the hash alone. */
-export async function benchSignIn(fresh: () => Promise<BenchDatabase>, size: Size) {
+/**
+ * What a sign-in costs, beside what it costs at a bare node-oidc-provider, and beside the hash alone.
+ * @param tell told of each part when it is there, since all together take a while
+ */
+export async function benchSignIn(
+  fresh: () => Promise<BenchDatabase>,
+  size: Size,
+  tell: (part: Partial<Figures>) => void = () => {},
+): Promise<Figures> {
   const { people } = size
   const [database, bareDatabase] = [await fresh(), await fresh()]
   try {
@@ -55,9 +70,13 @@ export async function benchSignIn(fresh: () => Promise<BenchDatabase>, size: Siz
     }
     const statements = await countStatements(driver, ours, bareDatabase.url)
     const atRest = await measureRest(stage, size.starts, size.idleSeconds)
+    tell({ statements, atRest })
     const withHash = await measureRates(stage, size)
+    tell({ withHash })
     const withoutHash = await measureWithoutHash(stage, size)
+    tell({ withoutHash })
     const growth = await measureGrowth(fresh, driver, ours, size)
+    tell({ growth })
     const load = { ...size, rate: withHash.ours.rate / 2 }
     const soaked = await soak(driver, ours, load)
     return { size, statements, atRest, withHash, withoutHash, growth, soak: soaked }
