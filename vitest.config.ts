@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    // One more than the cores of a small machine: many tests wait, for a process, a timer or a time-out.
-    maxWorkers: 3,
+    // Two more than the cores of a small machine: many tests wait, for a process, a timer or a time-out.
+    maxWorkers: 4,
     projects: [
       {
         test: {

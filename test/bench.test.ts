@@ -5,8 +5,6 @@ import { benchImport, importReport } from '../bench/import/import.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
-import { signInReport } from '../bench/sign-in/report.ts'
-import { benchSignIn } from '../bench/sign-in/sign-in.ts'
 import { createTestDatabase } from './support/database.ts'
 
 const SHORT: Attack = {
@@ -66,33 +64,3 @@ test('the import bench imports every row, and has figures of it', async () => {
   expect(figures).toMatchObject({ rows: 700, seconds: expect.any(Number) })
   expect(importReport(figures)).toMatch(/700 rows .*\n.* rows a second\n.* MB at most/)
 })
-
-test('the sign-in bench has figures of Sallyport and of the bare provider, and nobody is refused', async () => {
-  const figures = await benchSignIn(createTestDatabase, {
-    concurrency: 2,
-    seconds: 0.1,
-    rounds: 1,
-    people: 4,
-    accounts: 8,
-    challenges: 50,
-    soakMinutes: 0.01,
-    starts: 1,
-    idleSeconds: 0,
-  })
-  expect(figures.statements).toMatchObject({ bare: 19, bareUpserts: 7 })
-  expect(figures.statements.texted).toBeLessThanOrEqual(19)
-  const { withHash, withoutHash, growth, soak } = figures
-  expect(growth.map(({ accounts, challenges }) => [accounts, challenges])).toEqual([[8, 50]])
-  const measured = [
-    ...[withHash.ours, withHash.bare, withHash.texted],
-    ...Object.values(withoutHash),
-    ...Object.values(withHash.refresh),
-    ...Object.values(withHash.open),
-    ...growth.flatMap(({ password, texted }) => [password, texted].flatMap(Object.values)),
-  ]
-  for (const one of [...measured, soak]) {
-    expect(one.done).toBeGreaterThan(0)
-    expect(one.errors).toBe(0)
-  }
-  expect(signInReport(figures)).toContain('| bare provider, password ')
-}, 120_000)

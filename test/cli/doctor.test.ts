@@ -44,6 +44,7 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
       'key file: ok',
       'database: ok',
       'clock: ok',
+      'limits: ok',
       'migrations: ok',
       'encryption keys: ok',
       'signing keys: warning',
