@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
-    // Two more than the cores of a small machine: many tests wait, for a process, a timer or a time-out.
-    maxWorkers: 4,
+    // One more than the cores of a small machine: many tests wait, for a process, a timer or a time-out. With two
+    // more, statements come to their time limits.
+    maxWorkers: 3,
     projects: [
       {
         test: {
