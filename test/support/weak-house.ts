@@ -1,4 +1,5 @@
 import { inject } from 'vitest'
+import { BACKGROUND } from './background.ts'
 import { createFlow, type Flow } from './flow.ts'
 import { type House, startHouse } from './house.ts'
 import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts'
@@ -15,7 +16,7 @@ export interface WeakHouse {
 /** A house whose database can be made to fail, with a client `app` and an account `alex`. */
 export async function startWeakHouse(env: Record<string, string> = {}): Promise<WeakHouse> {
   const sound = await startHouse()
-  const proxy = await startTcpProxy(Number(new URL(inject('postgresUrl')).port))
+  const proxy = await startTcpProxy(Number(new URL(inject('postgresUrl')).port), BACKGROUND)
   const url = proxy.url(sound.variables.DATABASE_URL ?? '')
   const house = await startHouse({ beside: sound, env: { DATABASE_URL: url, ...env } })
   const app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
