@@ -9,7 +9,14 @@ import { type House, startHouse } from '../support/house.ts'
 async function partition({ db }: TestDatabase): Promise<void> {
   await sql`
     alter table oidc_record rename to whole_oidc_record;
-    create table oidc_record (like whole_oidc_record including all) partition by hash (key);
+    create table oidc_record (like whole_oidc_record including all excluding indexes)
+      partition by hash (key);
+    alter table oidc_record add primary key (key);
+    create index on oidc_record (grant_key) where grant_key is not null;
+    create index on oidc_record (uid_key) where uid_key is not null;
+    create index on oidc_record (user_code_key) where user_code_key is not null;
+    create index on oidc_record (account_id) where account_id is not null;
+    create index on oidc_record (expires_at);
     create table oidc_record_0 partition of oidc_record for values with (modulus 2, remainder 0);
     create table oidc_record_1 partition of oidc_record for values with (modulus 2, remainder 1);
     drop table whole_oidc_record;
