@@ -12,17 +12,19 @@ import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
 import { countEvents } from './oidc/counted.ts'
 import { createLogoutTokens } from './oidc/logout-tokens.ts'
-import { createProvider } from './oidc/provider.ts'
+import { cacheable, createProvider } from './oidc/provider.ts'
 import { logRefusals } from './oidc/refusal-log.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
 import type { BrowserCookie } from './web/browser-cookie.ts'
+import { byFirstPart } from './web/by-first-part.ts'
 import { createCircumstances, placeOf } from './web/circumstances.ts'
 import { keepUserCode } from './web/device-pages.ts'
 import { createFailure } from './web/failure.ts'
 import type { Forgotten } from './web/forgotten.ts'
 import { guardProviderForms, securityHeaders } from './web/guard.ts'
+import { createKeptAnswers } from './web/kept-answers.ts'
 import type { LanguageChoice } from './web/language.ts'
 import { createObserved } from './web/observed.ts'
 import { addOutbox } from './web/outbox.ts'
@@ -130,8 +132,10 @@ export function createFront(deps: Dependencies): Front {
     }),
   )
   provider.use(createFailure({ pages, log }))
-  provider.use(createCircumstances(fingerprint))
   provider.use(securityHeaders(issuer.startsWith('https:')))
+  provider.use(createKeptAnswers())
+  provider.use(cacheable)
+  provider.use(createCircumstances(fingerprint))
   provider.use(guardProviderForms(issuer))
   provider.use(languageChoice.note)
   provider.use(async (ctx, next) => {
@@ -141,6 +145,6 @@ export function createFront(deps: Dependencies): Front {
   provider.use(keepUserCode)
   provider.use((_ctx, next) => units.run(next))
   provider.use(deps.clientThrottle(provider))
-  provider.use(routes.routes())
+  provider.use(byFirstPart(routes))
   return { handle: provider.callback(), writeLogout: createLogoutTokens(provider, units) }
 }

@@ -60,14 +60,10 @@ export async function createOurs(db: Db, traffic: readonly SignIn[]): Promise<De
       const challenge = `${id}-${attempt}`
       const addressKey = fingerprint(address)
       if (known) {
-        const issued = challenges.issue(
-          seat,
-          challenge,
-          account,
-          { addressKey, language, knownBrowser },
-          rules.ttlSeconds,
-        )
-        return isSent((await issued.execute(db)).rows)
+        const lifeSeconds = rules.ttlSeconds
+        const order = { ...seat, id: challenge, accountId: account, addressKey, language }
+        const { rows } = await challenges.issue(db, { ...order, knownBrowser, lifeSeconds })
+        return isSent(rows)
       }
       const order = { purpose: 'enrolment', knownBrowser } as const
       await challenges.open(seat, challenge, account, order, rules.ttlSeconds).execute(db)

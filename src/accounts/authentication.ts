@@ -3,6 +3,7 @@ import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { type Account, type AccountRow, toAccount, usernameKey } from './account.ts'
 import type { Passwords } from './passwords.ts'
@@ -58,28 +59,33 @@ export function createAuthentication(deps: Dependencies) {
   }
 
   /** Counts the try and looks the account up, in one statement. */
+  const counting = prepared((place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on) =>
+    sql<Found>`
+        with counted as (${throttle.countTry(place('key'), place('nameKey'))})
+        select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending, account.*
+        from (select) as one left join account on username_key = ${place('name')}`.compile(on),
+  )
+
+  const concluding = prepared(
+    (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on) =>
+      sql`
+        with forgotten as (${throttle.forgetting(place('key'))}),
+          spoken as (update account set language = ${place('language')}::text
+            where id = ${place('id')} and language is distinct from ${place('language')}::text
+              and ${place('language')}::text is not null),
+          noted as (${auditEntry(clock, { type: 'password.right', accountId: place('id') })})
+        select`.compile(on),
+  )
+
   async function countAndFind(key: Buffer, name: string): Promise<Found> {
     const nameKey = fingerprint('name', name)
     for (let waited = 0; ; waited += PENDING_POLL_MS) {
-      const { rows } = await sql<Found>`
-        with counted as (${throttle.countTry(key, nameKey)})
-        select (select failures from counted) as failures, ${throttle.isPending(key)} as pending, account.*
-        from (select) as one left join account on username_key = ${name}`.execute(db)
+      const { rows } = await counting(db, { key, nameKey, name })
       const [found] = rows
       if (!found) throw new Error('a look-up without a row')
       if (found.failures !== null || !found.pending || waited >= PENDING_WAIT_MS) return found
       await pause(PENDING_POLL_MS)
     }
-  }
-
-  async function concludeRight(key: Buffer, { id }: Account, language?: string): Promise<void> {
-    const tongue = language === undefined ? sql`language` : sql`${language}::text`
-    await sql`
-      with forgotten as (${throttle.forgetting(key)}),
-        spoken as (update account set language = ${tongue}
-          where id = ${id} and language is distinct from ${tongue}),
-        noted as (${auditEntry(clock, { type: 'password.right', accountId: id })})
-      select`.execute(db)
   }
 
   /** The same statement whoever it was, and whether or not there is an account (ENU-02). */
@@ -124,7 +130,7 @@ export function createAuthentication(deps: Dependencies) {
           if (judged) await concludeRefused(key, found, account !== undefined)
           return undefined
         }
-        await concludeRight(key, account, language)
+        await concluding(db, { key, id: account.id, language: language ?? null })
         return passwords.isOutdated(usable) ? renewHash(account.id, usable, password) : usable
       }
 

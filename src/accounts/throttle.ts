@@ -11,6 +11,9 @@ const JUDGED_WITHIN_SECONDS = 5
 /** A name that was left alone this long starts from nothing. */
 const FORGOTTEN_AFTER = sql.lit('1 day')
 
+/** A fingerprint, or where it goes in a statement. */
+type Key = Buffer | RawBuilder<Buffer>
+
 interface Counted {
   /** in a row, this one included */
   failures: number
@@ -25,9 +28,9 @@ interface Counted {
 export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
   /** @param pending 1 when the try is yet to be judged, 0 when it has failed already */
   function count(
-    key: Buffer,
+    key: Key,
     pending: 0 | 1,
-    { lock = TRIES, nameKey = null }: { lock?: GrowingLock; nameKey?: Buffer | null } = {},
+    { lock = TRIES, nameKey = null }: { lock?: GrowingLock; nameKey?: Key | null } = {},
   ): RawBuilder<Counted> {
     const now = clock()
     return sql`
@@ -43,7 +46,7 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
       returning attempt.failures, coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
   }
 
-  const forgetting = (key: Buffer): RawBuilder<unknown> =>
+  const forgetting = (key: Key): RawBuilder<unknown> =>
     sql`delete from sign_in_attempt where key = ${key}`
 
   return {
@@ -52,18 +55,18 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
      * if the try may be judged, and none while the key is locked.
      * @param nameKey of the name alone
      */
-    countTry: (key: Buffer, nameKey: Buffer) => count(key, 1, { nameKey }),
+    countTry: (key: Key, nameKey: Key) => count(key, 1, { nameKey }),
 
     /**
      * Whether tries of this key are being judged at this moment. A key that is locked only by them may be
      * open again in a moment: their owner signing in many times at once is not an attack.
      */
-    isPending: (key: Buffer): RawBuilder<boolean> =>
+    isPending: (key: Key): RawBuilder<boolean> =>
       sql`exists (select from sign_in_attempt where key = ${key} and pending > 0
         and last_at > ${later(clock, -JUDGED_WITHIN_SECONDS)})`,
 
     /** The statement that ends a try that was judged and wrong; its failure stays counted. */
-    judgedWrong: (key: Buffer): RawBuilder<unknown> =>
+    judgedWrong: (key: Key): RawBuilder<unknown> =>
       sql`update sign_in_attempt set pending = greatest(pending - 1, 0) where key = ${key}`,
 
     /** The statement that forgets a key's failures. */

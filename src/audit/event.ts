@@ -1,5 +1,6 @@
 import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
+import { late } from '../db/prepared.ts'
 import type { AuditEventTable } from '../db/tables/audit.ts'
 import { circumstances } from './circumstances.ts'
 
@@ -138,20 +139,62 @@ export function auditEntry(
   { type, accountId = null, clientId = null, detail = {} }: AuditEvent,
   source: RawBuilder<unknown> = sql``,
 ): RawBuilder<{ id: string }> {
-  const { actor, requestId, address, reason } = circumstances()
-  // An event's own word says more of it than why it all was done.
-  const told = reason === undefined ? detail : { reason, ...detail }
-  const members = Object.entries(told).flatMap(([name, value]) => [
+  const members = Object.entries(detail).flatMap(([name, value]) => [
     sql`${name}::text`,
     isExpression(value) ? value : sql`${JSON.stringify(shortened(value))}::jsonb`,
   ])
+  // An event's own word says more of it than why it all was done: the last of two members of a name is the one.
+  const told = sql.join([sql`'reason'`, sql`${REASON}::jsonb`, ...members])
   return sql`
     insert into audit_event (at, type, actor, account_id, client_id, request_id, address, detail)
-    select ${clock()}, ${type}::text, ${actor}::text, ${textOf(accountId)}, ${textOf(clientId)}, ${requestId}::text,
-      ${address}::text, jsonb_strip_nulls(jsonb_build_object(${sql.join(members)}))
+    select ${clock()}, ${type}::text, ${ACTOR}::text, ${textOf(accountId)}, ${textOf(clientId)}, ${REQUEST}::text,
+      ${ADDRESS}::text, jsonb_strip_nulls(jsonb_build_object(${told}))
     ${source}
     returning id`
 }
+
+/** An event of which no statement knows more than whoever tells it. */
+export type PlainEvent = Pick<AuditEvent, 'type'> & {
+  accountId?: string | null
+  clientId?: string | null
+  detail?: Readonly<Record<string, string | number | boolean | null>>
+}
+
+/**
+ * A statement that records any number of events, which comes the same for all of them.
+ * @param events expression of what `eventsAsJson` gives
+ * @param condition under which they are recorded
+ */
+export function auditEntries(
+  clock: Clock,
+  events: RawBuilder<unknown>,
+  condition: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`
+    insert into audit_event (at, type, actor, account_id, client_id, request_id, address, detail)
+    select ${clock()}, e.type, ${ACTOR}::text, e.account_id, e.client_id, ${REQUEST}::text, ${ADDRESS}::text,
+      jsonb_strip_nulls(jsonb_build_object('reason', ${REASON}::jsonb) || e.detail)
+    from jsonb_to_recordset(${events}::jsonb) as e (type text, account_id text, client_id text, detail jsonb)
+    where ${condition}`
+}
+
+export function eventsAsJson(events: readonly PlainEvent[]): string {
+  return JSON.stringify(
+    events.map(({ type, accountId, clientId, detail = {} }) => ({
+      type,
+      account_id: accountId,
+      client_id: clientId,
+      detail: Object.fromEntries(
+        Object.entries(detail).map(([name, value]) => [name, shortened(value)]),
+      ),
+    })),
+  )
+}
+
+const ACTOR = late(() => circumstances().actor)
+const REQUEST = late(() => circumstances().requestId)
+const ADDRESS = late(() => circumstances().address)
+const REASON = late(() => JSON.stringify(shortened(circumstances().reason ?? null)))
 
 /** Cut between characters: half of one is no JSON to PostgreSQL. */
 function shortened<T>(value: T): T | string {

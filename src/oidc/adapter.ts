@@ -1,9 +1,9 @@
-import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import { isPassing } from '../db/faults.ts'
 import type { Clients } from './clients.ts'
 import { TTL } from './lives.ts'
 import type { Registrations } from './registration.ts'
-import type { UnitsOfWork } from './unit-of-work.ts'
+import type { UnitOfWork, UnitsOfWork } from './unit-of-work.ts'
 
 /** What devices asked for: found by them, and by their people. */
 export interface DeviceRequests {
@@ -24,10 +24,20 @@ export function createAdapter(
 ): (model: string) => Adapter {
   async function findClient(id: string): Promise<AdapterPayload | undefined> {
     const unit = units.current()
+    await findPresented(unit)
     const row = unit.clients.get(id) ?? (await clients.findRow(id))
     if (!row) return undefined
     unit.clients.set(id, row)
     return clients.metadataOf(row)
+  }
+
+  /** A token request names its client and then shows what it was given: looked for first, that brings the client along. */
+  async function findPresented(unit: UnitOfWork): Promise<void> {
+    const { route, params } = Provider.ctx?.oidc ?? {}
+    if (route !== 'token') return
+    const { code, refresh_token: refreshToken } = params ?? {}
+    if (typeof code === 'string') await unit.find('AuthorizationCode', code)
+    else if (typeof refreshToken === 'string') await unit.find('RefreshToken', refreshToken)
   }
 
   async function find(model: string, id: string): Promise<AdapterPayload | undefined> {

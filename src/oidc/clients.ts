@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { assertOffered } from './apis.ts'
@@ -56,14 +57,19 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
   const changes = createClientChanges({ db, clock, rules })
 
+  const rowOf = prepared((place: PlaceOf<{ id: string }>, on) =>
+    on
+      .selectFrom('client as c')
+      .select(clientColumns(clock))
+      .where('c.id', '=', place('id'))
+      .compile(),
+  )
+
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
     if (id.includes('\0')) return undefined
-    return db
-      .selectFrom('client as c')
-      .select(clientColumns(clock))
-      .where('c.id', '=', id)
-      .executeTakeFirst()
+    const { rows } = await rowOf(db, { id })
+    return rows[0]
   }
 
   async function insert(

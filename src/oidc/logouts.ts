@@ -36,21 +36,30 @@ export function logoutsOf({ accountId, authorizations = {} }: StoredPayload): Lo
 /**
  * A statement that queues what apps are to be told, for those that want to be told, to stand in the statement or
  * transaction that ends the session: so neither is there without the other.
+ * @param logouts expression of what `logoutsAsJson` gives
  * @param condition under which it is done
  */
 export function queueLogouts(
   clock: Clock,
-  logouts: readonly Logout[],
+  logouts: RawBuilder<unknown>,
   condition: RawBuilder<unknown> = sql`true`,
 ): RawBuilder<unknown> {
-  const each = <K extends keyof Logout>(name: K) => logouts.map((logout) => logout[name])
   return sql`
     insert into logout_delivery (client_id, account_id, sid, created_at, next_try_at)
     select c.id, e.account_id, e.sid, ${clock()}, ${clock()}
-    from unnest(${each('clientId')}::text[], ${each('accountId')}::text[], ${each('sid')}::text[])
-      as e(client_id, account_id, sid)
+    from jsonb_to_recordset(${logouts}::jsonb) as e (client_id text, account_id text, sid text)
     join client c on c.id = e.client_id and c.metadata ->> 'backchannel_logout_uri' is not null
     where ${condition}`
+}
+
+export function logoutsAsJson(logouts: readonly Logout[]): string {
+  return JSON.stringify(
+    logouts.map(({ clientId, accountId, sid }) => ({
+      client_id: clientId,
+      account_id: accountId,
+      sid,
+    })),
+  )
 }
 
 /** The table `logout_delivery`. A row is there until the app has been told, or it was given up. */

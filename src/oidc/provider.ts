@@ -201,7 +201,6 @@ export function createProvider(deps: Dependencies): Provider {
   provider.ReplayDetection.unique = (shownBy, id, until) =>
     guarded(() => deps.replays.isFirst(shownBy, id, until - Math.floor(Date.now() / 1000)))
   deviceFlow.tellInterval(provider)
-  provider.use(cacheable)
   recordEvents(provider, units, deps.placeOf)
   return provider
 }
@@ -211,7 +210,7 @@ function originsOf(uris: readonly string[] = []): string[] {
 }
 
 /** Keys and discovery are for everybody and may be kept for a while; all else is `no-store`. */
-const cacheable: Middleware = async (ctx, next) => {
+export const cacheable: Middleware = async (ctx, next) => {
   await next()
   const isPublic = ctx.oidc?.route === 'jwks' || ctx.oidc?.route === 'discovery'
   if (isPublic && ctx.status === 200) ctx.set('Cache-Control', `public, max-age=${PUBLIC_SECONDS}`)

@@ -1,7 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
-import { type AuditEvent, auditEntry } from '../audit/event.ts'
+import { auditEntries, auditEntry, eventsAsJson, type PlainEvent } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
-import { type Logout, queueLogouts } from './logouts.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
+import type { Db } from '../db/schema.ts'
+import { type Logout, logoutsAsJson, queueLogouts } from './logouts.ts'
 import { OUTLIVING_GRANTS, type PendingRecord, type SealedRecords } from './sealed-records.ts'
 
 /** All that one request writes, in one statement: all of it or, but for revocations, nothing. */
@@ -16,7 +18,7 @@ export interface Batch {
   unchanged: ReadonlyArray<{ key: Buffer; sealed: Buffer }>
   revokedGrants: readonly Buffer[]
   /** what is recorded with it */
-  events: readonly AuditEvent[]
+  events: readonly PlainEvent[]
   /** what apps are to be told */
   logouts: readonly Logout[]
   /** whether the grants are revoked because something that may be used once was used again */
@@ -26,83 +28,184 @@ export interface Batch {
 /** `used`: something that may be used once had been. `changed`: something required was gone. */
 export type Written = 'stored' | 'used' | 'changed'
 
+type Columns = ReturnType<SealedRecords['columnsOf']>
+
+/** What a statement is run with: of each column, what all records have in it. */
+interface Values extends Record<keyof Columns, readonly unknown[]> {
+  consumed: readonly Buffer[]
+  destroyed: readonly Buffer[]
+  required: readonly Buffer[]
+  revoked: readonly Buffer[]
+  unchanged: readonly Buffer[]
+  unchangedSealed: readonly Buffer[]
+  /** as JSON */
+  events: string
+  logouts: string
+}
+
 /**
- * The statement that stores a whole request's writes. The rows they depend on are locked and looked at in it,
- * so that of parallel requests one wins and the others store nothing.
+ * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by its
+ * index, also in a table that it knows nothing of yet; of the rest, whether there is any.
  */
-export function writeStatement(
-  clock: Clock,
-  sealed: SealedRecords,
-  {
-    upserts,
-    destroyed,
-    consumed,
-    required,
-    unchanged,
-    revokedGrants,
-    events,
-    logouts,
-    reused,
-  }: Batch,
-): RawBuilder<{ written: Written }> {
+type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
+  Record<'unchanged' | 'upserts' | 'events' | 'logouts' | 'reused', boolean>
+
+/** Above it, any number of keys is alike: each is looked for in a list. */
+const FEW = 4
+
+function shapeOf(batch: Batch): Shape {
+  const few = (keys: readonly unknown[]) => Math.min(keys.length, FEW + 1)
+  return {
+    consumed: few(batch.consumed),
+    required: few(batch.required),
+    destroyed: few(batch.destroyed),
+    revoked: few(batch.revokedGrants),
+    unchanged: batch.unchanged.length > 0,
+    upserts: batch.upserts.length > 0,
+    events: batch.events.length > 0,
+    logouts: batch.logouts.length > 0,
+    reused: batch.reused,
+  }
+}
+
+/**
+ * The statements that store a whole request's writes: one for each shape, with the parts that there is something for. The rows
+ * they depend on are locked and looked at in them, so that of parallel requests one wins and the others store nothing.
+ */
+export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
+  const statements = new Map<string, ReturnType<typeof writeStatement>>()
+
+  return async (on: Db, batch: Batch): Promise<Written> => {
+    const shape = shapeOf(batch)
+    const name = Object.values(shape).join()
+    const statement = statements.get(name) ?? writeStatement(clock, shape)
+    statements.set(name, statement)
+    const { rows } = await statement(on, {
+      ...columnsOf(batch.upserts.map(sealed.columnsOf)),
+      consumed: batch.consumed,
+      destroyed: batch.destroyed,
+      required: batch.required,
+      revoked: batch.revokedGrants,
+      unchanged: batch.unchanged.map(({ key }) => key),
+      unchangedSealed: batch.unchanged.map((one) => one.sealed),
+      events: eventsAsJson(batch.events),
+      logouts: logoutsAsJson(batch.logouts),
+    })
+    return rows[0]?.written ?? 'changed'
+  }
+}
+
+function columnsOf(rows: readonly Columns[]) {
+  const each = (name: keyof Columns) => rows.map((row) => row[name])
+  return {
+    key: each('key'),
+    model: each('model'),
+    payload: each('payload'),
+    client_id: each('client_id'),
+    account_id: each('account_id'),
+    grant_key: each('grant_key'),
+    uid_key: each('uid_key'),
+    session_uid_key: each('session_uid_key'),
+    user_code_key: each('user_code_key'),
+    expires_in: each('expires_in'),
+  }
+}
+
+type Keys = 'consumed' | 'destroyed' | 'required' | 'revoked'
+
+/** The statement for a shape; it tells what became of it. */
+function writeStatement(clock: Clock, shape: Shape) {
   const now = clock()
-  const rows = upserts.map(sealed.columnsOf)
-  const each = <K extends keyof (typeof rows)[number]>(name: K) => rows.map((row) => row[name])
-  const stored = sql`from verdict where written = 'stored'`
-  const recorded = [
-    ...events.map((event) => auditEntry(clock, event, stored)),
-    ...(reused ? [reuseEntry(clock)] : []),
-    ...(logouts.length > 0
-      ? [queueLogouts(clock, logouts, sql`(select written from verdict) = 'stored'`)]
-      : []),
-  ].map((entry, index) => sql`, ${sql.id(`recorded_${index}`)} as (${entry})`)
-  return sql<{ written: Written }>`
-    with held as (
-      select key, payload, consumed_at from oidc_record
-      where key = any(${[...consumed, ...required]}::bytea[])
-        and (expires_at is null or expires_at > ${now})
-      order by key for update
-    ),
-    verdict as (
-      select case
-        when count(*) filter (where key = any(${consumed}::bytea[]) and consumed_at is null) < ${consumed.length}
-          then 'used'
-        when count(*) filter (where key = any(${required}::bytea[])) < ${required.length} then 'changed'
-        when count(*) filter (where (key, payload) in (select * from unnest(
-          ${unchanged.map(({ key }) => key)}::bytea[], ${unchanged.map((one) => one.sealed)}::bytea[]))) < ${unchanged.length}
-          then 'changed'
-        else 'stored' end as written
-      from held
-    ),
-    used as (
-      update oidc_record set consumed_at = ${now}
-      where key = any(${consumed}::bytea[]) and (select written from verdict) = 'stored'
-    ),
-    gone as (
-      delete from oidc_record
-      where (key = any(${destroyed}::bytea[]) and (select written from verdict) = 'stored')
-        or key = any(${revokedGrants}::bytea[])
-        or (grant_key = any(${revokedGrants}::bytea[]) and model <> all(${OUTLIVING_GRANTS}::text[]))
-      returning key, model, account_id, client_id
-    ),
-    written as (
-      insert into oidc_record (key, model, payload, client_id, account_id, grant_key, uid_key,
-        session_uid_key, user_code_key, expires_at)
-      select e.key, e.model, e.payload, e.client_id, e.account_id, e.grant_key, e.uid_key,
-        e.session_uid_key, e.user_code_key, ${now} + make_interval(secs => e.expires_in)
-      from unnest(${each('key')}::bytea[], ${each('model')}::text[], ${each('payload')}::bytea[],
-        ${each('client_id')}::text[], ${each('account_id')}::text[], ${each('grant_key')}::bytea[],
-        ${each('uid_key')}::bytea[], ${each('session_uid_key')}::bytea[], ${each('user_code_key')}::bytea[],
-        ${each('expires_in')}::float8[])
-        as e(key, model, payload, client_id, account_id, grant_key, uid_key, session_uid_key, user_code_key,
-          expires_in)
-      where (select written from verdict) = 'stored'
-      on conflict (key) do update set payload = excluded.payload, client_id = excluded.client_id,
-        account_id = excluded.account_id, grant_key = excluded.grant_key, uid_key = excluded.uid_key,
-        session_uid_key = coalesce(excluded.session_uid_key, oidc_record.session_uid_key),
-        expires_at = excluded.expires_at
-    )${sql.join(recorded, sql``)}
-    select written from verdict`
+  const guarded = shape.consumed + shape.required > 0 || shape.unchanged
+  const stored = guarded ? sql`(select written from verdict) = 'stored'` : sql`true`
+
+  return prepared<Values, { written: Written }>((place, on) => {
+    const steps = [
+      guarded && sql`held as (${held()}), verdict as (${verdict()})`,
+      shape.consumed > 0 &&
+        sql`used as (update oidc_record set consumed_at = ${now} where ${isOf('key', 'consumed')} and ${stored})`,
+      shape.destroyed + shape.revoked > 0 && sql`gone as (${gone()})`,
+      shape.upserts && sql`written as (${upsert(place, now, stored)})`,
+      shape.events && sql`recorded as (${auditEntries(clock, place('events'), stored)})`,
+      shape.reused && sql`recorded_reuse as (${reuseEntry(clock)})`,
+      shape.logouts && sql`queued as (${queueLogouts(clock, place('logouts'), stored)})`,
+    ].filter((step) => step !== false)
+    const written = guarded ? sql`written from verdict` : sql`'stored' as written`
+    return sql<{ written: Written }>`with ${sql.join(steps)} select ${written}`.compile(on)
+
+    /** Whether a column is one of some keys. */
+    function isOf(column: 'key' | 'grant_key', ...names: Keys[]): RawBuilder<boolean> {
+      const lists = names.filter((name) => shape[name] > 0)
+      if (lists.length === 0) return sql`false`
+      if (lists.some((name) => shape[name] > FEW)) {
+        const all = sql.join(
+          lists.map((name) => sql`${place(name)}::bytea[]`),
+          sql` || `,
+        )
+        return sql`${sql.ref(column)} = any(${all})`
+      }
+      const each = lists.flatMap((name) =>
+        Array.from(
+          { length: shape[name] },
+          (_, index) => sql`(${place(name)}::bytea[])[${sql.lit(index + 1)}]`,
+        ),
+      )
+      return sql`${sql.ref(column)} in (${sql.join(each)})`
+    }
+
+    function held(): RawBuilder<unknown> {
+      return sql`
+        select key, payload, consumed_at from oidc_record
+        where ${isOf('key', 'consumed', 'required')} and (expires_at is null or expires_at > ${now})
+        order by key for update`
+    }
+
+    function verdict(): RawBuilder<unknown> {
+      const changed = sql`
+        when count(*) filter (where (key, payload) in (select * from unnest(${place('unchanged')}::bytea[],
+          ${place('unchangedSealed')}::bytea[]))) < cardinality(${place('unchanged')}::bytea[]) then 'changed'`
+      return sql`
+        select case
+          when count(*) filter (where ${isOf('key', 'consumed')} and consumed_at is null)
+            < cardinality(${place('consumed')}::bytea[]) then 'used'
+          when count(*) filter (where ${isOf('key', 'required')})
+            < cardinality(${place('required')}::bytea[]) then 'changed'
+          ${shape.unchanged ? changed : sql``}
+          else 'stored' end as written
+        from held`
+    }
+
+    function gone(): RawBuilder<unknown> {
+      return sql`
+        delete from oidc_record
+        where (${isOf('key', 'destroyed')} and ${stored}) or ${isOf('key', 'revoked')}
+          or (${isOf('grant_key', 'revoked')} and model <> all(${OUTLIVING_GRANTS}::text[]))
+        returning key, model, account_id, client_id`
+    }
+  })
+}
+
+function upsert(
+  place: PlaceOf<Values>,
+  now: RawBuilder<Date>,
+  stored: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`
+    insert into oidc_record (key, model, payload, client_id, account_id, grant_key, uid_key,
+      session_uid_key, user_code_key, expires_at)
+    select e.key, e.model, e.payload, e.client_id, e.account_id, e.grant_key, e.uid_key,
+      e.session_uid_key, e.user_code_key, ${now} + make_interval(secs => e.expires_in)
+    from unnest(${place('key')}::bytea[], ${place('model')}::text[], ${place('payload')}::bytea[],
+      ${place('client_id')}::text[], ${place('account_id')}::text[], ${place('grant_key')}::bytea[],
+      ${place('uid_key')}::bytea[], ${place('session_uid_key')}::bytea[],
+      ${place('user_code_key')}::bytea[], ${place('expires_in')}::float8[])
+      as e (key, model, payload, client_id, account_id, grant_key, uid_key, session_uid_key,
+        user_code_key, expires_in)
+    where ${stored}
+    on conflict (key) do update set payload = excluded.payload, client_id = excluded.client_id,
+      account_id = excluded.account_id, grant_key = excluded.grant_key, uid_key = excluded.uid_key,
+      session_uid_key = coalesce(excluded.session_uid_key, oidc_record.session_uid_key),
+      expires_at = excluded.expires_at`
 }
 
 /** One event for each grant that is taken back, and none once it is gone. */

@@ -4,9 +4,10 @@ import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { type ClientRow, clientColumns } from './client-rows.ts'
-import { type Batch, type Written, writeStatement } from './record-writes.ts'
+import { type Batch, createRecordWrites, type Written } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
 
 export type Records = ReturnType<typeof createRecords>
@@ -33,39 +34,53 @@ interface Dependencies {
 /** The table `oidc_record`: everything the provider remembers, sealed. */
 export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const sealed = createSealedRecords(vault)
+  const write = createRecordWrites(clock, sealed)
   // Of so few codes, anybody could undo a plain hash.
   const userCodeKey = (code: string) => fingerprint('user-code', code)
 
   /** Finds a live record together with its client, account, grant and session: one round trip instead of five. */
+  const statementBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
+    prepared((place: PlaceOf<{ value: Buffer }>, on) => {
+      const now = clock()
+      return on
+        .selectFrom('oidc_record as r')
+        .leftJoin('client as c', 'c.id', 'r.client_id')
+        .leftJoin('oidc_record as g', (join) =>
+          join.onRef('g.key', '=', 'r.grant_key').on('g.expires_at', '>', now),
+        )
+        .leftJoin('oidc_record as s', (join) =>
+          join.onRef('s.uid_key', '=', 'r.session_uid_key').on('s.expires_at', '>', now),
+        )
+        .select(['r.key', 'r.payload', 'r.consumed_at'])
+        .select(clientColumns(clock))
+        .select(({ ref }) => accountAsJson(ref('r.account_id')).as('account'))
+        .select([
+          'g.key as grant_key',
+          'g.payload as grant_payload',
+          's.key as session_key',
+          's.payload as session_payload',
+        ])
+        .where(`r.${column}`, '=', place('value'))
+        .where((where) =>
+          where.or([where('r.expires_at', 'is', null), where('r.expires_at', '>', now)]),
+        )
+        .limit(1)
+        .compile()
+    })
+
+  const statements = {
+    key: statementBy('key'),
+    uid_key: statementBy('uid_key'),
+    user_code_key: statementBy('user_code_key'),
+  }
+
   async function findBy(
-    column: 'key' | 'uid_key' | 'user_code_key',
+    column: keyof typeof statements,
     value: Buffer,
   ): Promise<FoundRecord | undefined> {
-    const now = clock()
-    const row = await db
-      .selectFrom('oidc_record as r')
-      .leftJoin('client as c', 'c.id', 'r.client_id')
-      .leftJoin('oidc_record as g', (join) =>
-        join.onRef('g.key', '=', 'r.grant_key').on('g.expires_at', '>', now),
-      )
-      .leftJoin('oidc_record as s', (join) =>
-        join.onRef('s.uid_key', '=', 'r.session_uid_key').on('s.expires_at', '>', now),
-      )
-      .select(['r.key', 'r.payload', 'r.consumed_at'])
-      .select(clientColumns(clock))
-      .select(({ ref }) => accountAsJson(ref('r.account_id')).as('account'))
-      .select([
-        'g.key as grant_key',
-        'g.payload as grant_payload',
-        's.key as session_key',
-        's.payload as session_payload',
-      ])
-      .where(`r.${column}`, '=', value)
-      .where((where) =>
-        where.or([where('r.expires_at', 'is', null), where('r.expires_at', '>', now)]),
-      )
-      .limit(1)
-      .executeTakeFirst()
+    const {
+      rows: [row],
+    } = await statements[column](db, { value })
     if (!row) return undefined
     return {
       key: row.key,
@@ -91,11 +106,7 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
     userCodeKey,
 
     /** Stores a whole request's writes at once. */
-    async write(batch: Batch): Promise<Written> {
-      const statement = writeStatement(clock, sealed, batch)
-      const { rows } = await retrying(() => statement.execute(db))
-      return rows[0]?.written ?? 'changed'
-    },
+    write: (batch: Batch): Promise<Written> => retrying(() => write(db, batch)),
 
     /** Deletes expired records, `batch` at most. */
     async sweep(batch: number): Promise<number> {

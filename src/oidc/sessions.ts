@@ -4,7 +4,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
-import { logoutsOf, queueLogouts } from './logouts.ts'
+import { logoutsAsJson, logoutsOf, queueLogouts } from './logouts.ts'
 import { createSealedRecords, type Place, type StoredPayload, uidKey } from './sealed-records.ts'
 
 export type Sessions = ReturnType<typeof createSessions>
@@ -52,7 +52,7 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
           return []
         }
       })
-      if (logouts.length > 0) await queueLogouts(clock, logouts).execute(trx)
+      if (logouts.length > 0) await queueLogouts(clock, sql`${logoutsAsJson(logouts)}`).execute(trx)
       return rows.length
     })
   }

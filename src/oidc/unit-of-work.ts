@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
-import type { AuditEvent } from '../audit/event.ts'
+import type { PlainEvent } from '../audit/event.ts'
 import type { ClientRow } from './client-rows.ts'
 import type { Logout } from './logouts.ts'
 import type { Batch } from './record-writes.ts'
@@ -77,7 +77,7 @@ function createUnit(records: Records) {
   const destroyed = new Map<string, Buffer>()
   const consumed = new Map<string, Buffer>()
   const revoked = new Map<string, Buffer>()
-  const events: AuditEvent[] = []
+  const events: PlainEvent[] = []
   const logouts: Logout[] = []
   let reused = false
   let signInPlace: Place | undefined
@@ -158,7 +158,7 @@ function createUnit(records: Records) {
     },
 
     /** Has an event recorded by the statement that stores the rest, if it stores it. */
-    tell(event: AuditEvent): void {
+    tell(event: PlainEvent): void {
       events.push(event)
     },
 

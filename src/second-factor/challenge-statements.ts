@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import { type Clock, later } from '../db/clock.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import {
   type ChallengeRules,
   faultOf,
@@ -15,11 +16,22 @@ import type { SendGrants } from './send-grants.ts'
 import { HIGHEST_COUNTER, type SendVerdict, secondsLeft } from './send-statements.ts'
 import { SUSPICIOUS_STARTS } from './send-waits.ts'
 
-interface IssueOrder {
+interface IssueOrder extends Seat {
+  id: string
+  accountId: string
   addressKey: Buffer
   language: string
   /** whether a code of the account was right in this browser before */
   knownBrowser: boolean
+  lifeSeconds: number
+}
+
+/** What asking came to; without a factor that could be asked, all that is told of one is null. */
+export interface IssueVerdict extends SendVerdict {
+  asked: boolean
+  /** whether there are backup codes where there is nothing else */
+  codes_only: boolean
+  suspected: boolean
 }
 
 interface OpenOrder {
@@ -33,32 +45,28 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
     /**
      * Asks for the account's authenticator app if it has one, else for a code sent to its primary phone: then
      * it counts the send and moves the phone's counter. `suspected`: its owner should be told that codes are asked
-     * for again and again with the right password, and none is typed. No row: the account has neither,
-     * and isn't locked.
+     * for again and again with the right password, and none is typed. Not `asked`: the account has neither, and
+     * isn't locked.
      */
-    issue(
-      seat: Seat,
-      id: string,
-      accountId: string,
-      { addressKey, language, knownBrowser }: IssueOrder,
-      lifeSeconds: number,
-    ) {
+    issue: prepared((place: PlaceOf<IssueOrder>, on) => {
       const now = clock()
-      return sql<SendVerdict & { suspected: boolean }>`
+      const interaction = sql`${place('interaction')}::bytea`
+      const knownBrowser = sql`${place('knownBrowser')}::bool`
+      return sql<IssueVerdict>`
         with device as (
           select s.account_id, a.id as authenticator_id, p.id as phone_id, p.number, p.number_fingerprint,
             p.prefix_fingerprint, p.country, p.hotp_secret, ${isLocked(now)} as locked,
             ${faultOf(now)} as fault, a.id is not null or ${isAllowed(rules)} as country_allowed,
-            not ${knownBrowser}::bool as stranger, false as newcomer
+            not ${knownBrowser} as stranger, false as newcomer
           from second_factor s
           left join authenticator a on a.account_id = s.account_id and a.confirmed_at is not null
           left join phone p on p.account_id = s.account_id and p.is_primary and a.id is null
-          where s.account_id = ${accountId} and (a.id is not null or p.id is not null or ${isLocked(now)})
+          where s.account_id = ${place('accountId')} and (a.id is not null or p.id is not null or ${isLocked(now)})
         ),
         ready as (
           select * from device where authenticator_id is null and not locked and country_allowed and fault is null
         ),
-        ${grants.ctes(addressKey, true)},
+        ${grants.ctes(place('addressKey'), true)},
         app as (select * from device where authenticator_id is not null and not locked),
         app_started as (
           update second_factor s set starts_since_success = s.starts_since_success + 1 from app
@@ -76,7 +84,7 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
         )}),
         replaced as (
           update challenge c set closed_at = ${now}
-          where c.interaction = ${seat.interaction} and ${isOpen('c', now)}
+          where c.interaction = ${interaction} and ${isOpen('c', now)}
             and (exists (select from granted) or exists (select from app))
         ),
         moved as (
@@ -87,7 +95,8 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
         issued as (
           insert into challenge as c (id, interaction, browser, account_id, phone_id, counter, authenticator_id,
             sends, created_at, expires_at, last_sent_at, language, known_browser)
-          select ${id}, ${seat.interaction}::bytea, ${seat.browser}::bytea, asked.*, ${now}, ${later(clock, lifeSeconds)}, ${now}, ${language}, ${knownBrowser}
+          select ${place('id')}, ${interaction}, ${place('browser')}::bytea, asked.*, ${now},
+            ${now} + make_interval(secs => ${place('lifeSeconds')}), ${now}, ${place('language')}, ${knownBrowser}
           from (
             select account_id, id, hotp_counter, null, 1 from moved
             union all
@@ -107,11 +116,14 @@ export function createChallengeStatements(clock: Clock, rules: ChallengeRules, g
           },
           sql`from issued`,
         )})
-        select device.*, ${grants.verdict}, exists (select from suspected) as suspected,
+        select device.*, device.account_id is not null as asked,
+          device.account_id is null and exists (
+            select from backup_code where account_id = ${place('accountId')} and used_at is null) as codes_only,
+          ${grants.verdict}, exists (select from suspected) as suspected,
           issued.id, issued.counter, issued.sends as send, ${secondsLeft(clock, 'issued')},
           array[]::text[] as tried, false as aloud
-        from device left join issued on true`
-    },
+        from (select) as one left join device on true left join issued on true`.compile(on)
+    }),
 
     /** Writes a challenge that asks for nothing yet: which factor it is about is told later. */
     open(

@@ -96,7 +96,8 @@ export function createChallenges(deps: Dependencies) {
 
   return {
     /**
-     * Asks an account for its second factor; the caller then has the code sent.
+     * Asks an account for its second factor; the caller then has the code sent. Somebody can have backup codes
+     * alone, which an admin gave them: they are asked for by `open`.
      * @param lifeSeconds at most this long, e.g. what is left of the interaction
      */
     async issue(
@@ -104,15 +105,20 @@ export function createChallenges(deps: Dependencies) {
       accountId: string,
       { address, language, knownBrowser }: Beginner,
       lifeSeconds: number,
-    ): Promise<Issued | 'no-factor' | SendRefusal> {
+    ): Promise<Issued | 'no-factor' | 'backup-codes' | SendRefusal> {
       const id = newId()
-      const life = Math.min(rules.ttlSeconds, lifeSeconds)
-      const addressKey = fingerprint('address', address)
-      const asked = { addressKey, language: language.tag, knownBrowser }
-      const statement = statements.issue(seatOf(visitor), id, accountId, asked, life)
-      const { rows } = await retrying(() => statement.execute(db))
+      const order = {
+        ...seatOf(visitor),
+        id,
+        accountId,
+        addressKey: fingerprint('address', address),
+        language: language.tag,
+        knownBrowser,
+        lifeSeconds: Math.min(rules.ttlSeconds, lifeSeconds),
+      }
+      const { rows } = await retrying(() => statements.issue(db, order))
       const [verdict] = rows
-      if (!verdict) return 'no-factor'
+      if (!verdict?.asked) return verdict?.codes_only ? 'backup-codes' : 'no-factor'
       logAlerts(deps.log, verdict)
       if (verdict.suspected) await deps.onChange(db, { type: 'password.seems-known', accountId })
       if (verdict.id && verdict.authenticator_id) return { send: async () => {} }

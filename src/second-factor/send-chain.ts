@@ -59,7 +59,7 @@ const KIND = {
  */
 export function chainOf(
   rules: SendLimitRules,
-  addressKey: Buffer | null,
+  addressKey: Buffer | RawBuilder<Buffer> | null,
   { judged }: { judged: boolean },
 ): Link[] {
   const number = sql`ready.number_fingerprint`

@@ -55,7 +55,7 @@ export function createSendGrants(clock: Clock, rules: SendLimitRules) {
      * @param addressKey null for a send that nobody asks for
      * @param starts whether the send begins a sign-in, rather than repeats a code
      */
-    ctes(addressKey: Buffer | null, starts: boolean): RawBuilder<unknown> {
+    ctes(addressKey: Buffer | RawBuilder<Buffer> | null, starts: boolean): RawBuilder<unknown> {
       const chain = chainOf(rules, addressKey, { judged: true })
       const inCountry = chain.filter(({ refusal }) => refusal === 'country-paused')
       const now = clock()

@@ -37,7 +37,7 @@ interface Dependencies {
 }
 
 /** What became of asking for the second factor. */
-type Answer = Issued | 'no-factor' | SendRefusal
+type Answer = Issued | 'no-factor' | 'backup-codes' | SendRefusal
 
 /** Refusals that another number may not meet. */
 const OF_THE_NUMBER: ReadonlySet<SendRefusal['refused']> = new Set([
@@ -83,18 +83,6 @@ export function createSecondDoor(deps: Dependencies) {
     return challenges.issue(visitor, accountId, asker, secondsLeft(interaction))
   }
 
-  /** Lets a code in that was printed in advance, where nothing else can be asked. */
-  async function askBackupCode(
-    visitor: Visitor,
-    interaction: Interaction,
-    accountId: string,
-  ): Promise<'asked' | 'none' | 'locked'> {
-    const { left } = await deps.backupCodes.count(accountId)
-    if (left === 0) return 'none'
-    const open = await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction))
-    return open ? 'asked' : 'locked'
-  }
-
   /** Where it goes on from there. */
   async function lead(
     ctx: Context,
@@ -105,11 +93,12 @@ export function createSecondDoor(deps: Dependencies) {
     passwordAt: number,
   ): Promise<void> {
     const app = signIn.clientOf(interaction)
+    if (answer === 'backup-codes') {
+      // No password alone gets past them.
+      const open = await challenges.open(visitor, accountId, 'sign-in', secondsLeft(interaction))
+      return open ? steps.back(ctx, visitor) : steps.stop(ctx, visitor, 'locked', { app })
+    }
     if (answer === 'no-factor') {
-      // An admin can have given backup codes to someone who has nothing else: no password alone gets past them.
-      const codes = await askBackupCode(visitor, interaction, accountId)
-      if (codes === 'asked') return steps.back(ctx, visitor)
-      if (codes === 'locked') return steps.stop(ctx, visitor, 'locked', { app })
       const { required, wished } = askedOf(interaction)
       if (!required && !(wished && deps.selfEnrolment))
         return signIn.passed(ctx, accountId, PASSWORD_ALONE, passwordAt)

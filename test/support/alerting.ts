@@ -7,6 +7,7 @@ import { createAlertWatch } from '../../src/alerts/watch.ts'
 import { createWebhooks } from '../../src/alerts/webhooks.ts'
 import { createVault } from '../../src/crypto/vault.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import { createMailer } from '../../src/messaging/mailer.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createOutbound, type Resolve } from '../../src/outbound/outbound.ts'
@@ -30,7 +31,7 @@ export async function startAlerting() {
   const { db } = database
   let offset = 0
   const clock: Clock = () =>
-    sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${offset}))`
+    sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
   const log = pino({ level: 'silent' })
   const closers: Array<() => Promise<void>> = []
 

@@ -5,6 +5,7 @@ import type { SecurityChange } from '../../src/audit/change.ts'
 import { createFingerprints } from '../../src/crypto/fingerprints.ts'
 import { createVault } from '../../src/crypto/vault.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { Db } from '../../src/db/schema.ts'
 import { createTestDatabase } from './database.ts'
 import { unindexedReads } from './plans.ts'
@@ -16,7 +17,7 @@ export async function createFactors() {
   const { db, url, destroy } = await createTestDatabase()
   // It stands still unless it is moved, so that no test depends on how fast it runs.
   let seconds = Math.floor(Date.now() / 1000)
-  const clock: Clock = () => sql<Date>`to_timestamp(${seconds}::float8)`
+  const clock: Clock = () => sql<Date>`to_timestamp(${late(() => seconds)}::float8)`
   const changes: SecurityChange[] = []
   let fault: Error | undefined
 

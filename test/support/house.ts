@@ -8,6 +8,7 @@ import { requestForLog } from '../../src/audit/circumstances.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { Languages } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
 import type { NewClient } from '../../src/oidc/clients.ts'
@@ -88,7 +89,7 @@ export async function startHouse({
   const statements: string[] = []
   const logged: string[] = []
   let offset = 0
-  const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${offset}))`
+  const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => offset)}))`
   const server = await startServer({
     config,
     secrets: complete,

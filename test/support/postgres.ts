@@ -37,6 +37,12 @@ export async function startPostgres(): Promise<{ url: string; stop: () => Promis
     createPostgresUser: process.getuid?.() === 0,
     postgresFlags: [
       '-c',
+      'shared_preload_libraries=pg_stat_statements',
+      '-c',
+      'pg_stat_statements.track_planning=on',
+      '-c',
+      'pg_stat_statements.max=500',
+      '-c',
       'fsync=off',
       '-c',
       'max_connections=400',

@@ -3,6 +3,7 @@ import { Pool } from 'pg'
 import { vi } from 'vitest'
 import type { Clock } from '../../src/db/clock.ts'
 import { retrying } from '../../src/db/faults.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
 import {
   createSendGrants,
@@ -55,7 +56,8 @@ export async function startSends() {
     await sql`insert into second_factor (account_id) values (${id})`.execute(db)
   }
   let offset = 0
-  const clock: Clock = () => sql<Date>`(${NOON}::timestamptz + make_interval(secs => ${offset}))`
+  const clock: Clock = () =>
+    sql<Date>`(${NOON}::timestamptz + make_interval(secs => ${late(() => offset)}))`
 
   const sends = {
     db,
