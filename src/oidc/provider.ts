@@ -3,6 +3,7 @@ import type { Middleware } from 'koa'
 import Provider, { type Configuration, type errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { z } from 'zod'
 import type { Account, Accounts } from '../accounts/accounts.ts'
+import { createCookieSignatures } from '../crypto/cookie-signatures.ts'
 import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
 import type { Apis } from './apis.ts'
@@ -217,10 +218,10 @@ export const cacheable: Middleware = async (ctx, next) => {
 }
 
 /** Names carry the prefixes that make browsers hold them to this host and to https (SES-02). */
-function cookies(keys: string[], secure: boolean): NonNullable<Configuration['cookies']> {
+function cookies(keys: readonly string[], secure: boolean): NonNullable<Configuration['cookies']> {
   const attributes = { signed: true, httpOnly: true, sameSite: 'lax', secure } as const
   return {
-    keys,
+    keys: createCookieSignatures(keys),
     names: {
       session: `${secure ? '__Host-' : ''}sallyport_session`,
       interaction: `${secure ? '__Secure-' : ''}sallyport_interaction`,

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { deriveKey } from '../crypto/keys.ts'
@@ -17,7 +17,9 @@ interface Dependencies {
 /** Who is at the page: the interaction, proven by the provider's cookie, and the browser, by ours. */
 export function createVisitors({ provider, cookieKeys, browsers }: Dependencies) {
   const met = new WeakMap<Context, Visitor & { known: boolean }>()
-  const formKeys = cookieKeys.map((key) => deriveKey(Buffer.from(key), 'form-token'))
+  const formKeys = cookieKeys.map((key) =>
+    createSecretKey(deriveKey(Buffer.from(key), 'form-token')),
+  )
 
   function tokens({ interaction, browser }: Visitor): string[] {
     return formKeys.map((key) =>
