@@ -1,28 +1,5 @@
-import { CommanderError } from 'commander'
-import { explain } from './explain.ts'
-import { createProgram } from './program.ts'
+import { keepCompiledCode } from '../compiled-code.ts'
 
-const REFUSED = 1
-const WRONG_USAGE = 2
-
-async function main(): Promise<void> {
-  // A reader that has seen enough (`… | head`) is no fault of ours.
-  process.stdout.on('error', () => {})
-  // A connection lost between two statements is told by an event; it gets a sentence too, not a stack.
-  process.once('uncaughtException', (error) => {
-    process.stderr.write(`${explain(error)}\n`)
-    process.exit(REFUSED)
-  })
-  try {
-    await createProgram().parseAsync()
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE
-      return
-    }
-    process.stderr.write(`${explain(error)}\n`)
-    process.exitCode = REFUSED
-  }
-}
-
-await main()
+keepCompiledCode()
+const { run } = await import('./run.ts')
+await run()

@@ -163,13 +163,14 @@ describe('rooms', () => {
     expect(wrong).toEqual([])
   })
 
-  test('nothing but the server imports the app, and nothing imports main', () => {
+  test('nothing but the server imports the app, and only its entry what runs', () => {
     const importers = (target: string) =>
       files
         .filter(({ imports }) => imports.some(({ path }) => path === target))
         .map(({ path }) => path)
     expect(importers('app.ts')).toEqual(['server.ts'])
     expect(importers('main.ts')).toEqual([])
+    expect(importers('run.ts')).toEqual([])
   })
 
   test('there are no circles', () => {
