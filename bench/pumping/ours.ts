@@ -77,7 +77,7 @@ export async function createOurs(db: Db, traffic: readonly SignIn[]): Promise<De
 
     async typed({ id }, attempt, at) {
       now = at
-      const { rows } = await guesses.guess(seatOf(id, attempt)).execute(db)
+      const { rows } = await guesses.guess(db, seatOf(id, attempt))
       const [guess] = rows
       const passed =
         guess?.counted &&

@@ -54,7 +54,10 @@ export const isOpen = (alias: string, now: RawBuilder<Date>) => sql`
   and ${sql.ref(`${alias}.expires_at`)} > ${now})`
 
 /** The one challenge of a seat that counts. */
-export const newestOf = ({ interaction, browser }: Seat) => sql`
+export const newestOf = ({
+  interaction,
+  browser,
+}: { [Name in keyof Seat]: Buffer | RawBuilder<Buffer> }) => sql`
   where interaction = ${interaction} and browser = ${browser} order by created_at desc limit 1`
 
 /** Whether the account of second factor `s` takes no codes just now. */

@@ -154,7 +154,7 @@ export function createChallenges(deps: Dependencies) {
       sendOf(newestSignIn(accountId), null, asker, 'sms'),
 
     /** What the sign-in that somebody began last has come to. */
-    lookFor: (accountId: string) => look(newestSignIn(accountId)),
+    lookFor: (accountId: string) => look.of(newestSignIn(accountId)),
 
     /** Sends a code of another of the account's phones, within the same budgets. */
     sendTo,
@@ -188,7 +188,7 @@ export function createChallenges(deps: Dependencies) {
       await retrying(() => statements.askNothing(seatOf(visitor)).execute(db))
     },
 
-    look: (visitor: Visitor) => look(newestOf(seatOf(visitor))),
+    look: (visitor: Visitor) => look.ofSeat(seatOf(visitor)),
 
     /** Ends the visitor's challenge, also one that has expired: for a cancelled or restarted sign-in. */
     async close(visitor: Visitor): Promise<void> {

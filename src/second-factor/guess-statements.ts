@@ -2,6 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import { type GrowingLock, lockedUntil } from '../db/growing-lock.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import { carrier } from '../messaging/messages.ts'
 import {
   type ChallengeRules,
@@ -38,11 +39,12 @@ export function createGuessStatements(
      * may be judged. A challenge that was passed takes the rest of its guesses for the same code once more,
      * in case the answer to the right one was lost. No row: there is no challenge.
      */
-    guess(seat: Seat) {
+    guess: prepared((place: PlaceOf<Seat>, on) => {
       const now = clock()
+      const newest = newestOf({ interaction: place('interaction'), browser: place('browser') })
       const lock = lockedUntil(now, sql`s.failures + 1`, LOCK)
       return sql<Guess>`
-        with held as (select * from challenge ${newestOf(seat)} for update),
+        with held as (select * from challenge ${newest} for update),
         guarded as (
           update second_factor s set
             failures = s.failures + 1,
@@ -85,8 +87,10 @@ export function createGuessStatements(
           (select passed_with from late where closed_at is null and expires_at > ${now}) as again,
           floor(extract(epoch from held.passed_at))::int as passed_at,
           ${carrier({ challengeId: sql.ref('held.id'), phoneId: sql.ref('held.phone_id') })} as message
-        from held left join phone p on p.id = held.phone_id left join authenticator a on a.id = held.authenticator_id`
-    },
+        from held left join phone p on p.id = held.phone_id left join authenticator a on a.id = held.authenticator_id`.compile(
+        on,
+      )
+    }),
 
     /** What a wrong guess was found to be; its counting was recorded with it. */
     wrong({ id, account_id: accountId }: Guess) {

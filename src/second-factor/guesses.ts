@@ -58,7 +58,7 @@ export function createGuesses(deps: Dependencies) {
   const statements = createGuessStatements(clock, rules, deps.grants.countPass)
 
   async function count(visitor: Visitor): Promise<Guess | undefined> {
-    const { rows } = await retrying(() => statements.guess(seatOf(visitor)).execute(db))
+    const { rows } = await retrying(() => statements.guess(db, seatOf(visitor)))
     const [guess] = rows
     return guess?.counted || guess?.again ? guess : undefined
   }

@@ -1,5 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import type { SendProblem } from '../db/tables/second-factor.ts'
 import { UNDELIVERED } from '../messaging/delivery-states.ts'
@@ -12,7 +13,9 @@ import {
   type ChallengeRules,
   type Factor,
   isLocked,
+  newestOf,
   type Purpose,
+  type Seat,
 } from './challenge-parts.ts'
 import type { Phones } from './phones.ts'
 import { resendWait } from './send-waits.ts'
@@ -183,10 +186,20 @@ export function createLook({
     }
   }
 
-  /** @param which `where` clause of the one challenge */
-  return async function look(which: RawBuilder<unknown>): Promise<ChallengeView> {
-    const { rows } = await statement(which).execute(db)
-    const [row] = rows
+  const ofSeat = prepared((place: PlaceOf<Seat>, on) =>
+    statement(newestOf({ interaction: place('interaction'), browser: place('browser') })).compile(
+      on,
+    ),
+  )
+
+  return {
+    ofSeat: async (seat: Seat) => viewOf((await ofSeat(db, seat)).rows[0]),
+
+    /** @param which `where` clause of the one challenge */
+    of: async (which: RawBuilder<unknown>) => viewOf((await statement(which).execute(db)).rows[0]),
+  }
+
+  function viewOf(row: Row | undefined): ChallengeView {
     if (!row) return { state: 'none' }
     const { purpose, passed_at: passedAt, passed_with: factor } = row
     const overtaken =

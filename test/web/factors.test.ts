@@ -128,7 +128,7 @@ describe('someone with several phones', () => {
     const rules = { ...otp, allowedCountries, holdOffSeconds: 0, sharing: 'allow' } as const
     const { countPass } = createSendGrants(house.clock, sms.limits)
     const statements = createGuessStatements(house.clock, rules, countPass)
-    const { rows } = await statements.guess(seat).execute(house.db)
+    const { rows } = await statements.guess(house.db, seat)
     expect((await flow.step('phone', { phone: person.ids[1] ?? '' })).status).toBe(303)
     const [guess] = rows
     if (!guess) throw new Error('nothing was guessed at')
