@@ -4,7 +4,6 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { PGlite } from '@electric-sql/pglite'
 import { z } from 'zod'
 import { serveWire } from './wire.ts'
 
@@ -92,6 +91,8 @@ async function host(directory: string, path: string, lock: Lock): Promise<Stay> 
     rmSync(socket, { force: true })
     // PGlite makes its files readable for everybody; the directory around them isn't.
     mkdirSync(join(directory, 'database'), { recursive: true, mode: 0o700 })
+    // Where PostgreSQL runs, it isn't needed at all.
+    const { PGlite } = await import('@electric-sql/pglite')
     const database = await PGlite.create({ dataDir: join(directory, 'database') })
     const wire = await serveWire(database, socket)
     const close = async () => {
