@@ -9,14 +9,25 @@ export const UNFOLD = `document.querySelectorAll('details').forEach((folded) => 
 /** In the page: by how many pixels it is wider than its window. */
 export const TOO_WIDE = 'Math.max(0, document.documentElement.scrollWidth - innerWidth)'
 
-/** Judges the page as it stands. @returns what keeps somebody from using it, a line each */
-export async function violations(page: Page): Promise<string[]> {
-  const found = await new AxeBuilder({ page })
+/** What can be right at one size or in one scheme and wrong in another. */
+export const OF_LOOKS = [
+  'color-contrast',
+  'link-in-text-block',
+  'scrollable-region-focusable',
+  'target-size',
+]
+
+/**
+ * Judges the page as it stands.
+ * @param rules those to judge it by, where not by all
+ * @returns what keeps somebody from using it, a line each
+ */
+export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+  const axe = new AxeBuilder({ page })
     .options({ resultTypes: ['violations'] })
     // Saves a blank page for each run; it leaves out frames of other origins, and we have none.
     .setLegacyMode(true)
-    .withTags(TAGS)
-    .analyze()
+  const found = await (rules ? axe.withRules(rules) : axe.withTags(TAGS)).analyze()
   return found.violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ html }) => `${id}: ${help}: ${html}`),
   )
