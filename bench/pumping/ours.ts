@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { readConfig } from '../../src/config/config.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { Db } from '../../src/db/schema.ts'
 import {
   type ChallengeRules,
@@ -40,7 +41,8 @@ export async function createOurs(db: Db, traffic: readonly SignIn[]): Promise<De
   await insertDays(db)
   await insert(db, new Map(traffic.map(({ person }) => [person.account, person])))
   let now = 0
-  const clock: Clock = () => sql<Date>`(${BEGINNING}::timestamptz + make_interval(secs => ${now}))`
+  const clock: Clock = () =>
+    sql<Date>`(${BEGINNING}::timestamptz + make_interval(secs => ${late(() => now)}))`
   const grants = createSendGrants(clock, defaults.sms.limits)
   const challenges = createChallengeStatements(clock, rules, grants)
   const sends = createSendStatements(clock, rules, grants)

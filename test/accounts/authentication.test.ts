@@ -9,6 +9,7 @@ import { createThrottle } from '../../src/accounts/throttle.ts'
 import type { SecurityChange } from '../../src/audit/change.ts'
 import { createFingerprints } from '../../src/crypto/fingerprints.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { burst } from '../support/flow.ts'
 import { PASSWORD } from '../support/house.ts'
@@ -20,7 +21,7 @@ let database: TestDatabase
 let accounts: ReturnType<typeof createAccounts>
 const changes: SecurityChange[] = []
 let seconds = 0
-const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${seconds}))`
+const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => seconds)}))`
 
 beforeAll(async () => {
   database = await createTestDatabase()

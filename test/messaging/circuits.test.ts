@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { SendResult } from '../../src/messaging/gateway.ts'
 import { createMessages } from '../../src/messaging/messages.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -18,7 +19,7 @@ let database: TestDatabase
 /** Stands still, so that a circuit is open for exactly as long as it says. */
 let offset = 0
 const clock: Clock = () =>
-  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${offset}))`
+  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
 
 beforeAll(async () => {
   database = await createTestDatabase()

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { inCircumstances } from '../../src/audit/circumstances.ts'
 import { createVault } from '../../src/crypto/vault.ts'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
 import { createLanguages, loadCatalogues } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
@@ -35,7 +36,7 @@ let offset = 0
 /** Of the test that runs: what the trail tells of another's stays. */
 let accountId = ''
 let accounts = 0
-const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${offset}))`
+const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => offset)}))`
 
 let database: TestDatabase
 /** What the instances use: like the real one, it waits for nobody's lock for long. */

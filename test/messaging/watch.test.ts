@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Clock } from '../../src/db/clock.ts'
+import { late } from '../../src/db/prepared.ts'
 import type { DeliveryState, Gateway } from '../../src/messaging/gateway.ts'
 import { createWatch, firstLookSeconds, type Watch } from '../../src/messaging/watch.ts'
 import { createWatchStatements, type WatchedMessage } from '../../src/messaging/watch-statements.ts'
@@ -20,7 +21,7 @@ const REPORTS = { addressed: 'account', read: () => ({ reports: [] }) } as const
 let database: TestDatabase
 let offset = 0
 const clock: Clock = () =>
-  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${offset}))`
+  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
 const watches: Watch[] = []
 
 beforeAll(async () => {
