@@ -1,6 +1,9 @@
 import { type RawBuilder, sql } from 'kysely'
 
-/** The time, as the database tells it: an SQL expression, so that instances with wrong clocks still agree. */
+/**
+ * The time, as the database tells it: an SQL expression, so that instances with wrong clocks still agree. It is put into
+ * statements that are made once (`prepared`): whatever of it moves by itself must be `late`.
+ */
 export type Clock = () => RawBuilder<Date>
 
 export const databaseClock: Clock = () => sql<Date>`now()`
