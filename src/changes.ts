@@ -96,7 +96,7 @@ export function createChanges(deps: Dependencies): OnChange {
   return async (on, change) => {
     const { type, accountId, phoneId, sessionUid, detail } = change
     const follows = FOLLOWS[type]
-    if (sessionUid !== undefined) await sessions.assertLive(on, sessionUid)
+    if (sessionUid !== undefined) await sessions.assertLive(on, accountId, sessionUid)
     if (!follows.recorded) {
       const named = { ...(phoneId && { phone: phoneId }), ...detail }
       await audit.record({ type, accountId, detail: named }, on)

@@ -6,11 +6,14 @@ const ROWS = 2000
  * @param work does it to at most so many rows, and tells to how many
  * @returns to how many in all
  */
-export async function inBatches(work: (most: number) => Promise<number>): Promise<number> {
+export async function inBatches(
+  work: (most: number) => Promise<number>,
+  most = ROWS,
+): Promise<number> {
   for (let all = 0; ; ) {
-    const done = await work(ROWS)
+    const done = await work(most)
     all += done
-    if (done < ROWS) return all
+    if (done < most) return all
   }
 }
 

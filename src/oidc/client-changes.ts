@@ -5,11 +5,13 @@ import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { keepApart, recordsOf } from './apart.ts'
 import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn } from './built-in.ts'
 import { PERSON_SCOPES } from './claims.ts'
 import { type ClientSummary, metadataText, summaryColumns, summaryOf } from './client-rows.ts'
 import { unknownClient } from './client-secrets.ts'
+import { endGiven, endManaging } from './given.ts'
 import { assertLogoutUri } from './logout-uris.ts'
 import {
   assertSensible,
@@ -19,11 +21,7 @@ import {
   type Registration,
   type RegistrationRules,
 } from './new-client.ts'
-import { OUTLIVING_GRANTS } from './sealed-records.ts'
 import { withSector } from './sectors.ts'
-
-/** Tokens by which clients that registered themselves change that (RFC 7592). */
-const MANAGING = 'RegistrationAccessToken'
 
 interface Dependencies {
   db: Db
@@ -33,19 +31,6 @@ interface Dependencies {
 
 /** Changing a client's registration. */
 export function createClientChanges({ db, clock, rules }: Dependencies) {
-  /** Takes back all that an app was given. Read whole, since it is rare and an index would cost every sign-in. */
-  async function endGiven(on: Db, id: string): Promise<number> {
-    const { numAffectedRows } = await sql`
-      delete from oidc_record where client_id = ${id}
-        and model <> all(${[...OUTLIVING_GRANTS, MANAGING]}::text[])`.execute(on)
-    return Number(numAffectedRows ?? 0)
-  }
-
-  /** What an admin has set, a client that registered itself can't set back: from then on only admins change it. */
-  async function endManaging(on: Db, id: string): Promise<void> {
-    await sql`delete from oidc_record where client_id = ${id} and model = ${MANAGING}`.execute(on)
-  }
-
   async function isManaging(on: Db, key: Buffer): Promise<boolean> {
     const found = await on
       .selectFrom('oidc_record')
@@ -72,6 +57,8 @@ export function createClientChanges({ db, clock, rules }: Dependencies) {
     assertNotBuiltIn(id)
     await assertLogoutUri(parsed.data.backchannelLogoutUri, rules.checkTarget)
     return db.transaction().execute(async (trx) => {
+      // The token by which it manages itself may be about to be exchanged.
+      if (!managing) await keepApart(trx, recordsOf.client(id))
       // Held until the end, so that nothing comes between what is checked and what is stored.
       const row = await trx
         .selectFrom('client')
@@ -105,7 +92,7 @@ export function createClientChanges({ db, clock, rules }: Dependencies) {
         .where('id', '=', id)
         .returning(summaryColumns(clock))
         .executeTakeFirstOrThrow()
-      if (mayLess(before, after)) await endGiven(trx, id)
+      if (mayLess(before, after)) await endGiven(trx, id, { managing: false })
       if (row.registered_by !== null && !managing) await endManaging(trx, id)
       const detail = { members: changed.join(' ') }
       await auditEntry(clock, { type: 'client.changed', clientId: id, detail }).execute(trx)

@@ -7,6 +7,7 @@ import type { Clock } from '../db/clock.ts'
 import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { keepApart, recordsOf } from './apart.ts'
 import { assertOffered } from './apis.ts'
 import { assertNotBuiltIn, BUILT_IN } from './built-in.ts'
 import { createClientChanges } from './client-changes.ts'
@@ -20,6 +21,7 @@ import {
   summaryOf,
 } from './client-rows.ts'
 import { createClientSecrets } from './client-secrets.ts'
+import { endGiven } from './given.ts'
 import { assertLogoutUri } from './logout-uris.ts'
 import {
   assertSensible,
@@ -29,7 +31,6 @@ import {
   type Registration,
   type RegistrationRules,
 } from './new-client.ts'
-import { OUTLIVING_GRANTS } from './sealed-records.ts'
 import { withSector } from './sectors.ts'
 
 export type { ClientSummary, NewClient }
@@ -232,16 +233,18 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
      */
     async remove(id: string): Promise<boolean> {
       assertNotBuiltIn(id)
-      const { rows } = await sql`
-        with gone as (delete from client where id = ${id} returning id),
-        ended as (
-          delete from oidc_record where client_id = ${id} and exists (select from gone)
-            and model <> all(${OUTLIVING_GRANTS}::text[])),
-        untold as (delete from logout_delivery where client_id = ${id})
-        ${auditEntry(clock, { type: 'client.deleted', clientId: sql`id` }, sql`from gone`)}`.execute(
-        db,
-      )
-      return rows.length > 0
+      return db.transaction().execute(async (trx) => {
+        await keepApart(trx, recordsOf.client(id))
+        const { rows } = await sql`
+          with gone as (delete from client where id = ${id} returning id),
+          untold as (delete from logout_delivery where client_id = ${id})
+          ${auditEntry(clock, { type: 'client.deleted', clientId: sql`id` }, sql`from gone`)}`.execute(
+          trx,
+        )
+        if (rows.length === 0) return false
+        await endGiven(trx, id, { managing: true })
+        return true
+      })
     },
   }
 }

@@ -3,6 +3,7 @@ import { auditEntries, auditEntry, eventsAsJson, type PlainEvent } from '../audi
 import type { Clock } from '../db/clock.ts'
 import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
+import { namesBeside, storeBeside } from './apart.ts'
 import { type Logout, logoutsAsJson, queueLogouts } from './logouts.ts'
 import { OUTLIVING_GRANTS, type PendingRecord, type SealedRecords } from './sealed-records.ts'
 
@@ -38,6 +39,8 @@ interface Values extends Record<keyof Columns, readonly unknown[]> {
   revoked: readonly Buffer[]
   unchanged: readonly Buffer[]
   unchangedSealed: readonly Buffer[]
+  /** whose records mustn't be ending meanwhile */
+  beside: readonly string[]
   /** as JSON */
   events: string
   logouts: string
@@ -48,12 +51,12 @@ interface Values extends Record<keyof Columns, readonly unknown[]> {
  * index, also in a table that it knows nothing of yet; of the rest, whether there is any.
  */
 type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
-  Record<'unchanged' | 'upserts' | 'events' | 'logouts' | 'reused', boolean>
+  Record<'unchanged' | 'beside' | 'upserts' | 'events' | 'logouts' | 'reused', boolean>
 
 /** Above it, any number of keys is alike: each is looked for in a list. */
 const FEW = 4
 
-function shapeOf(batch: Batch): Shape {
+function shapeOf(batch: Batch, beside: readonly string[]): Shape {
   const few = (keys: readonly unknown[]) => Math.min(keys.length, FEW + 1)
   return {
     consumed: few(batch.consumed),
@@ -61,6 +64,7 @@ function shapeOf(batch: Batch): Shape {
     destroyed: few(batch.destroyed),
     revoked: few(batch.revokedGrants),
     unchanged: batch.unchanged.length > 0,
+    beside: beside.length > 0,
     upserts: batch.upserts.length > 0,
     events: batch.events.length > 0,
     logouts: batch.logouts.length > 0,
@@ -76,22 +80,25 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
   const statements = new Map<string, ReturnType<typeof writeStatement>>()
 
   return async (on: Db, batch: Batch): Promise<Written> => {
-    const shape = shapeOf(batch)
+    const rows = batch.upserts.map(sealed.columnsOf)
+    const beside = namesBeside(rows)
+    const shape = shapeOf(batch, beside)
     const name = Object.values(shape).join()
     const statement = statements.get(name) ?? writeStatement(clock, shape)
     statements.set(name, statement)
-    const { rows } = await statement(on, {
-      ...columnsOf(batch.upserts.map(sealed.columnsOf)),
+    const answer = await statement(on, {
+      ...columnsOf(rows),
       consumed: batch.consumed,
       destroyed: batch.destroyed,
       required: batch.required,
       revoked: batch.revokedGrants,
       unchanged: batch.unchanged.map(({ key }) => key),
       unchangedSealed: batch.unchanged.map((one) => one.sealed),
+      beside,
       events: eventsAsJson(batch.events),
       logouts: logoutsAsJson(batch.logouts),
     })
-    return rows[0]?.written ?? 'changed'
+    return answer.rows[0]?.written ?? 'changed'
   }
 }
 
@@ -116,11 +123,12 @@ type Keys = 'consumed' | 'destroyed' | 'required' | 'revoked'
 /** The statement for a shape; it tells what became of it. */
 function writeStatement(clock: Clock, shape: Shape) {
   const now = clock()
-  const guarded = shape.consumed + shape.required > 0 || shape.unchanged
+  const guarded = shape.consumed + shape.required > 0 || shape.unchanged || shape.beside
   const stored = guarded ? sql`(select written from verdict) = 'stored'` : sql`true`
 
   return prepared<Values, { written: Written }>((place, on) => {
     const steps = [
+      shape.beside && sql`beside as (${storeBeside(place('beside'))})`,
       guarded && sql`held as (${held()}), verdict as (${verdict()})`,
       shape.consumed > 0 &&
         sql`used as (update oidc_record set consumed_at = ${now} where ${isOf('key', 'consumed')} and ${stored})`,
@@ -153,10 +161,16 @@ function writeStatement(clock: Clock, shape: Shape) {
       return sql`${sql.ref(column)} in (${sql.join(each)})`
     }
 
+    /** Known before any row is locked, and before anything is judged or stored. */
+    function alone(): RawBuilder<boolean> {
+      return sql`(select count(*) from beside) = cardinality(${place('beside')}::text[])`
+    }
+
     function held(): RawBuilder<unknown> {
       return sql`
         select key, payload, consumed_at from oidc_record
         where ${isOf('key', 'consumed', 'required')} and (expires_at is null or expires_at > ${now})
+          ${shape.beside ? sql`and ${alone()}` : sql``}
         order by key for update`
     }
 
@@ -166,6 +180,7 @@ function writeStatement(clock: Clock, shape: Shape) {
           ${place('unchangedSealed')}::bytea[]))) < cardinality(${place('unchanged')}::bytea[]) then 'changed'`
       return sql`
         select case
+          ${shape.beside ? sql`when not ${alone()} then 'changed'` : sql``}
           when count(*) filter (where ${isOf('key', 'consumed')} and consumed_at is null)
             < cardinality(${place('consumed')}::bytea[]) then 'used'
           when count(*) filter (where ${isOf('key', 'required')})

@@ -4,6 +4,7 @@ import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
+import { keepApart, recordsOf } from './apart.ts'
 import { logoutsAsJson, logoutsOf, queueLogouts } from './logouts.ts'
 import { createSealedRecords, type Place, type StoredPayload, uidKey } from './sealed-records.ts'
 
@@ -37,6 +38,7 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
   async function deleteRecords(on: Db, accountId: string, which: RawBuilder<unknown>) {
     const event = { type: 'session.ended', accountId, clientId: null } as const
     return inTransaction(on, async (trx) => {
+      await keepApart(trx, recordsOf.account(accountId))
       const { rows } = await sql<{ key: Buffer; payload: Buffer }>`
         with gone as (
           delete from oidc_record where account_id = ${accountId} and ${which}
@@ -122,7 +124,9 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
      * @param on the transaction of what is done in it
      * @throws Refusal when it has
      */
-    async assertLive(on: Db, uid: string): Promise<void> {
+    async assertLive(on: Db, accountId: string, uid: string): Promise<void> {
+      // What is done in it may end the others, and then comes too late for the order.
+      await keepApart(on, recordsOf.account(accountId))
       const row = await on
         .selectFrom('oidc_record')
         .select('key')

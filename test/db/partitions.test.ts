@@ -16,6 +16,7 @@ async function partition({ db }: TestDatabase): Promise<void> {
     create index on oidc_record (uid_key) where uid_key is not null;
     create index on oidc_record (user_code_key) where user_code_key is not null;
     create index on oidc_record (account_id) where account_id is not null;
+    create index on oidc_record (client_id) where client_id is not null;
     create index on oidc_record (expires_at);
     create table oidc_record_0 partition of oidc_record for values with (modulus 2, remainder 0);
     create table oidc_record_1 partition of oidc_record for values with (modulus 2, remainder 1);

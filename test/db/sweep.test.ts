@@ -3,10 +3,11 @@ import { Client, Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createThrottle } from '../../src/accounts/throttle.ts'
 import { databaseClock as clock } from '../../src/db/clock.ts'
-import type { Database } from '../../src/db/schema.ts'
+import type { Database, Db } from '../../src/db/schema.ts'
 import { keepHouse } from '../../src/housekeeping.ts'
 import { createLog } from '../../src/log.ts'
 import { createMessages } from '../../src/messaging/messages.ts'
+import { endGiven, endManaging } from '../../src/oidc/given.ts'
 import { createRecords } from '../../src/oidc/records.ts'
 import { createChallengeStatements } from '../../src/second-factor/challenge-statements.ts'
 import { sweepAlerts } from '../../src/second-factor/send-alerts.ts'
@@ -123,6 +124,19 @@ async function fill(): Promise<void> {
   await sql`analyze`.execute(db)
 }
 
+/** What some work sends to the database. */
+async function sentBy(work: (db: Db) => Promise<unknown>): Promise<CompiledQuery[]> {
+  const sent: CompiledQuery[] = []
+  const pool = new Pool({ connectionString: house.database.url, max: 1 })
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool }),
+    log: ({ query }) => void sent.push(query),
+  })
+  await work(db)
+  await db.destroy()
+  return sent
+}
+
 async function left(table: Swept): Promise<number> {
   const { rows } = await sql<{ n: number }>`
     select count(*)::int as n from ${sql.table(table)}`.execute(house.db)
@@ -158,14 +172,7 @@ describe.each(TABLES)('sweeping %s (CHL-22)', (table) => {
   })
 
   test('finds what is due by an index', async () => {
-    const sent: CompiledQuery[] = []
-    const pool = new Pool({ connectionString: house.database.url, max: 1 })
-    const db = new Kysely<Database>({
-      dialect: new PostgresDialect({ pool }),
-      log: ({ query }) => void sent.push(query),
-    })
-    await sweeps[table](db, 500)
-    await db.destroy()
+    const sent = await sentBy((db) => sweeps[table](db, 500))
     expect(sent).toHaveLength(1)
     for (const { sql, parameters } of sent)
       expect(await unindexedReads(explainer, sql, parameters)).toEqual([])
@@ -192,6 +199,21 @@ describe('the plan', () => {
         statement,
         reads: [],
       })
+  })
+
+  test('of what a client was given finds it among all others by an index, however much it is', async () => {
+    await sql`insert into oidc_record (key, model, payload, client_id)
+      select sha256(('given' || i)::bytea), 'RefreshToken', '\\x00', 'client1'
+      from generate_series(1, 10001) i`.execute(house.db)
+    const sent = await sentBy(async (db) => {
+      await endGiven(db, 'client1', { managing: false })
+      await endManaging(db, 'client1')
+    })
+    expect(sent).toHaveLength(3)
+    for (const { sql, parameters } of sent)
+      expect(await unindexedReads(explainer, sql, parameters)).toEqual([])
+    const given = house.db.selectFrom('oidc_record').where('client_id', '=', 'client1')
+    expect(await given.select('key').execute()).toEqual([])
   })
 
   test('of a statement without an index is told from one with', async () => {

@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import { sql } from 'kysely'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, burst, claimsOf, createFlow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
+import { holding, inTurn, untilWaiting } from '../support/turns.ts'
 
 let house: House
 let app: { id: string; secret: string }
@@ -20,25 +19,12 @@ async function heldUp(
   count: number,
   requests: () => Promise<Answer>[],
 ): Promise<Answer[]> {
-  const { answers } = await house.db.transaction().execute(async (trx) => {
-    await trx
-      .selectFrom('oidc_record')
-      .select('key')
-      .where('model', '=', model)
-      .forUpdate()
-      .execute()
+  const { answers } = await holding(house, model, async () => {
     const answers = requests()
-    while ((await waiting()) < count) await pause(10)
+    await untilWaiting(house, count)
     return { answers }
   })
   return Promise.all(answers)
-}
-
-async function waiting(): Promise<number> {
-  const { rows } = await sql<{ count: number }>`
-    select count(*)::int as count from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'`.execute(house.db)
-  return rows[0]?.count ?? 0
 }
 
 async function sessions(): Promise<number> {
@@ -84,6 +70,38 @@ test('signing out beside another request of the session stays signed out (SES-05
   ])
   const after = createFlow(house, { client: app, jar: beside.jar })
   expect((await after.begin({ prompt: 'none' })).location).toContain('login_required')
+})
+
+describe.each(['before', 'after'])('when all sessions of an account end (SES-07)', (order) => {
+  /** The end of all, and beside it what would store another session. */
+  async function ending(id: string, model: string, other: () => Promise<Answer>): Promise<Answer> {
+    const end = () => house.rooms.sessions.endAllOf(id)
+    if (order === 'before') return (await inTurn(house, model, other, end))[0]
+    return (await inTurn(house, model, end, other))[1]
+  }
+
+  test(`one that got a new id just ${order} is among them`, async () => {
+    const { id } = await house.addAccount(`moving-${order}`)
+    const flow = createFlow(house, { client: app })
+    await flow.complete(`moving-${order}`)
+    const page = await flow.request('/session/end?client_id=sallyport-account')
+    const xsrf = /name="xsrf" value="([^"]+)"/.exec(page.html)?.[1] ?? ''
+    await ending(id, 'Session', () => flow.post('/session/end/confirm', { xsrf }))
+    expect(await house.rooms.sessions.list(id)).toEqual([])
+    const next = createFlow(house, { client: app, jar: flow.jar })
+    expect((await next.begin({ prompt: 'none' })).location).toContain('login_required')
+  })
+
+  test(`a sign-in that finishes just ${order} is among them`, async () => {
+    const { id } = await house.addAccount(`late-${order}`)
+    const flow = createFlow(house, { client: app })
+    await flow.toCode(`late-${order}`)
+    const { location = '' } = await flow.code(house.lastCode())
+    const answer = await ending(id, 'Interaction', () => flow.request(location))
+    expect(Boolean(isCode(answer))).toBe(order === 'before')
+    const left = house.db.selectFrom('oidc_record').where('account_id', '=', id)
+    expect(await left.select('model').execute()).toEqual([])
+  })
 })
 
 test('two tabs that finish at the same moment both get there', async () => {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createFlow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { ASSERTION_TYPE, assertion, makePair, postTo } from '../support/proofs.ts'
+import { inTurn } from '../support/turns.ts'
 
 let house: House
 let other: House
@@ -338,6 +339,21 @@ describe('a client that registered itself', () => {
     )
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
     for (const { status } of answers) expect(status).toBeLessThan(500)
+  })
+
+  test.each<[string, (id: string) => Promise<unknown>]>([
+    ['changes', (id) => house.rooms.clients.patch(id, { firstParty: true })],
+    ['removes', (id) => house.rooms.clients.remove(id)],
+  ])('keeps no token that it gets just as an admin %s it', async (_what, byAdmin) => {
+    for (const order of ['before', 'after']) {
+      const { id, uri, token } = await registered()
+      const itself = () => send('PUT', uri, token, { ...APP, client_id: id })
+      const admin = () => byAdmin(id)
+      if (order === 'before') await inTurn(house, 'RegistrationAccessToken', itself, admin)
+      else await inTurn(house, 'RegistrationAccessToken', admin, itself)
+      const left = house.db.selectFrom('oidc_record').where('client_id', '=', id)
+      expect(await left.select('model').execute(), order).toEqual([])
+    }
   })
 
   test('is changed by admins alone once one of them has, and shown as what it is', async () => {
