@@ -4,7 +4,7 @@ import type { Audit } from './audit/audit.ts'
 import type { Clock } from './db/clock.ts'
 import type { Db } from './db/schema.ts'
 import { dropWaitingNotices } from './messaging/notice-statements.ts'
-import { endEverything } from './oidc/after-restore.ts'
+import { createProviderAfterRestore } from './oidc/after-restore.ts'
 import { createFactorsAfterRestore } from './second-factor/after-restore.ts'
 
 export type AfterRestore = ReturnType<typeof createAfterRestore>
@@ -22,18 +22,21 @@ interface Wanted {
  */
 export function createAfterRestore({ db, clock, audit }: { db: Db; clock: Clock; audit: Audit }) {
   const factors = createFactorsAfterRestore({ db, clock })
+  const provider = createProviderAfterRestore(db)
 
   return async ({ advanceBy, backupCodes }: Wanted) => {
     const done = {
       phones: await factors.advanceCounters(advanceBy),
       challenges: await factors.closeChallenges(),
-      sessionsAndTokens: await endEverything(db),
+      ...(await provider.endEverything()),
+      registrationTokens: await provider.endRegistrationTokens(),
       consoleSessions: await endConsoleSessions(db),
       rememberedBrowsers: await factors.forgetBrowsers(),
       links: await endOpenLinks(db, clock),
       bypassCodes: await factors.endBypassCodes(),
       backupCodes: backupCodes ? await factors.endBackupCodes() : 0,
       notices: await dropWaitingNotices(db),
+      logouts: await provider.dropLogouts(),
     }
     await audit.record({ type: 'database.restored', detail: { advancedBy: advanceBy, ...done } })
     return done

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createPlace, type Place, randomKey } from '../cli/command-line.ts'
 import { snapshotOf, type TestDatabase } from '../support/database.ts'
 import { claimsOf, createFlow, type Flow } from '../support/flow.ts'
-import { type House, startHouse } from '../support/house.ts'
+import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 
 let house: House
 let backup: TestDatabase
@@ -12,7 +12,7 @@ let place: Place
 let app: { id: string; secret: string }
 
 beforeAll(async () => {
-  house = await startHouse({ env: { TRUSTED_DEVICE_DAYS: '14' } })
+  house = await startHouse({ env: { TRUSTED_DEVICE_DAYS: '14', DYNAMIC_REGISTRATION: 'token' } })
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
 })
 afterAll(async () => {
@@ -53,6 +53,31 @@ test('after going back to a backup, one command lets nothing of the time since h
   await house.rooms.trustedDevices.trust(id, 'Firefox on Linux')
   const open = createFlow(house, { client: app })
   await open.toCode('alex')
+  // Told to nobody yet, so that it is in the backup.
+  await house.db
+    .insertInto('logout_delivery')
+    .values({
+      client_id: app.id,
+      account_id: id,
+      sid: null,
+      created_at: house.clock(),
+      next_try_at: sql<Date>`now() + interval '1 day'`,
+    })
+    .execute()
+  const { token: mayRegister } = await house.rooms.registrationTokens.create({ uses: 3 })
+  const metadata = { redirect_uris: [REDIRECT_URI] }
+  const ask = (at: House, path: string, bearer: unknown, more: RequestInit = {}) =>
+    fetch(at.url + path, {
+      ...more,
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+    })
+  const register = (at: House) =>
+    ask(at, '/reg', mayRegister, { method: 'POST', body: JSON.stringify(metadata) })
+  const self: Record<string, unknown> = JSON.parse(await (await register(house)).text())
+  const registered = async (at: House) => (await register(at)).status
+  const managed = async (at: House) =>
+    (await ask(at, `/reg/${self.client_id}`, self.registration_access_token)).status
+  expect(await managed(house)).toBe(200)
 
   backup = await snapshotOf(house.database)
 
@@ -80,20 +105,25 @@ test('after going back to a backup, one command lets nothing of the time since h
   await createFlow(restored, { client: app, url: restored.url }).toCode('alex')
   expect(since).toContain(await lastCounter(restored))
 
-  const { code, out } = await place.cli(['after-restore', '--json'], '', keys)
-  expect(code).toBe(0)
+  const { code, out, err } = await place.cli(['after-restore', '--json'], '', keys)
+  expect(code, err).toBe(0)
   expect(JSON.parse(out)).toEqual({
     advanced_by: 1_000_000,
     phones: 1,
     challenges: 3,
     sessions_and_tokens: expect.toSatisfy((ended: number) => ended >= 4),
+    registration_access_tokens: 1,
+    registration_tokens: 1,
     console_sessions: 0,
     remembered_browsers: 1,
     links: 0,
     bypass_codes: 0,
     backup_codes: 0,
     notices: expect.any(Number),
+    logouts: 1,
   })
+  const left = { managed: await managed(restored), registered: await registered(restored) }
+  expect(left).toEqual({ managed: 401, registered: 401 })
 
   // The browser and the app that were signed in then have to do it again.
   browser.url = restored.url
