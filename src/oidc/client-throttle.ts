@@ -4,12 +4,10 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Throttle } from '../accounts/throttle.ts'
 import { addressKey } from '../address.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
+import { remember } from './remember.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 export type ClientThrottle = ReturnType<typeof createClientThrottle>
-
-/** Locked pairs an instance keeps in mind; the database keeps the count. */
-const REMEMBERED = 10_000
 
 /** Routes that clients show their secret to. */
 const AUTHENTICATED = new Set<unknown>([
@@ -19,6 +17,9 @@ const AUTHENTICATED = new Set<unknown>([
   'pushed_authorization_request',
   'device_authorization',
 ])
+
+/** Of ways to prove who a client is, those without a secret. */
+const UNGUESSABLE = new Set<unknown>(['none', 'private_key_jwt'])
 
 interface Dependencies {
   throttle: Throttle
@@ -30,9 +31,11 @@ interface Dependencies {
  * Slows down guessing of client secrets, per client and address (THR-24). Only failures are counted, after
  * they were judged, since secrets of 256 bits fall to no burst; a right secret costs no statement. An instance
  * that knows of a lock refuses the pair whatever it presents; one that doesn't learns of it at the next failure.
- * Public clients have nothing to guess.
+ * Public clients have nothing to guess, nor have those with keys, whom a neighbour at their address could lock; and of
+ * clients that there aren't, anybody could make up as many as they like.
  */
 export function createClientThrottle({ throttle, units, fingerprint }: Dependencies) {
+  /** what the database keeps the count of */
   const lockedUntil = new Map<string, number>()
   /** pairs that failed lately, to be forgiven at the next success */
   const unforgiven = new Map<string, Buffer>()
@@ -55,10 +58,9 @@ export function createClientThrottle({ throttle, units, fingerprint }: Dependenc
     await next()
     // Not by its path: the provider's router takes it in any case, and with a slash at the end (THR-09).
     if (!AUTHENTICATED.has(ctx.oidc?.route)) return
-    const { client, params } = ctx.oidc
-    const id = client?.clientId ?? params?.client_id
-    if (typeof id !== 'string' || client?.clientAuthMethod === 'none') return
-    const key = fingerprint('client', `${id}\0${addressKey(ctx.ip)}`)
+    const { client } = ctx.oidc
+    if (!client || UNGUESSABLE.has(client.clientAuthMethod)) return
+    const key = fingerprint('client', `${client.clientId}\0${addressKey(ctx.ip)}`)
     const name = key.toString('hex')
     const left = Math.ceil(((lockedUntil.get(name) ?? 0) - performance.now()) / 1000)
     if (left > 0) return refuse(ctx, left)
@@ -83,12 +85,4 @@ export function createClientThrottle({ throttle, units, fingerprint }: Dependenc
     provider.on('device_authorization.error', note)
     return slowDown
   }
-}
-
-/** Puts an entry last, and drops the first one when there are too many. */
-function remember<T>(entries: Map<string, T>, name: string, value: T): void {
-  entries.delete(name)
-  const [oldest] = entries.keys()
-  if (oldest !== undefined && entries.size >= REMEMBERED) entries.delete(oldest)
-  entries.set(name, value)
 }

@@ -1,13 +1,21 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
+import { HOUR } from './lives.ts'
+import { remember } from './remember.ts'
 import type { Place } from './sealed-records.ts'
 import type { UnitsOfWork } from './unit-of-work.ts'
 
 /** Where a request comes from, for the person to know it again. */
 export type PlaceOf = (ctx: KoaContextWithOIDC) => Place
 
+/** What a device hears until its person has decided: nothing went wrong. */
+const WAITING = new Set(['authorization_pending', 'slow_down'])
+
 /** Has what happens at the provider recorded by the statement that stores it (LOG-01). */
 export function recordEvents(provider: Provider, units: UnitsOfWork, placeOf: PlaceOf): void {
+  /** when, in ms of this process, a client's refusal of a kind is recorded again */
+  const refusedUntil = new Map<string, number>()
+
   provider.on('interaction.ended', (ctx) => {
     const { entities, result, client } = ctx.oidc
     const interaction = entities.Interaction
@@ -58,14 +66,16 @@ export function recordEvents(provider: Provider, units: UnitsOfWork, placeOf: Pl
   })
 
   provider.on('grant.error', ({ oidc }, { error, status }) => {
-    // Whoever must show a secret can't fill the trail: wrong ones are throttled. For public clients anybody may ask.
+    // For public clients anybody may ask. A client that is in order could fill the trail, too, which is kept for long:
+    // so each instance records a kind of refusal once an hour. The log has them all.
     const client = oidc?.client
-    if (!client || client.clientAuthMethod === 'none' || status >= 500) return
-    units.current().tell({
-      type: 'token.refused',
-      accountId: oidc.account?.accountId ?? null,
-      clientId: client.clientId,
-      detail: { error },
-    })
+    if (!client || client.clientAuthMethod === 'none' || status >= 500 || WAITING.has(error)) return
+    const kind = `${client.clientId}\0${error}`
+    const now = performance.now()
+    if (now < (refusedUntil.get(kind) ?? 0)) return
+    remember(refusedUntil, kind, now + HOUR * 1000)
+    const accountId = oidc.account?.accountId ?? null
+    const event = { type: 'token.refused', accountId, clientId: client.clientId } as const
+    units.current().tell({ ...event, detail: { error } }, () => refusedUntil.delete(kind))
   })
 }

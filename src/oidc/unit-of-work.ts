@@ -4,7 +4,7 @@ import type { Account } from '../accounts/accounts.ts'
 import type { PlainEvent } from '../audit/event.ts'
 import type { ClientRow } from './client-rows.ts'
 import type { Logout } from './logouts.ts'
-import type { Batch } from './record-writes.ts'
+import type { Batch, Written } from './record-writes.ts'
 import type { FoundRecord, Records } from './records.ts'
 import {
   endsWithGrant,
@@ -79,6 +79,7 @@ function createUnit(records: Records) {
   const revoked = new Map<string, Buffer>()
   const events: PlainEvent[] = []
   const logouts: Logout[] = []
+  const losses: Array<() => void> = []
   let reused = false
   let signInPlace: Place | undefined
 
@@ -157,9 +158,10 @@ function createUnit(records: Records) {
       }
     },
 
-    /** Has an event recorded by the statement that stores the rest, if it stores it. */
-    tell(event: PlainEvent): void {
+    /** Has an event recorded by the statement that stores the rest, if it stores it; else `lost` is called. */
+    tell(event: PlainEvent, lost?: () => void): void {
       events.push(event)
+      if (lost) losses.push(lost)
     },
 
     /** Has an app told that a session has ended, if the statement stores that it has. */
@@ -182,6 +184,7 @@ function createUnit(records: Records) {
       for (const pending of [upserts, destroyed, consumed, revoked]) pending.clear()
       events.length = 0
       logouts.length = 0
+      for (const lost of losses.splice(0)) lost()
     },
 
     async flush(): Promise<void> {
@@ -198,7 +201,12 @@ function createUnit(records: Records) {
       }
       const parts = [batch.upserts, batch.destroyed, batch.consumed, batch.revokedGrants, events]
       if (parts.every((part) => part.length === 0)) return
-      const written = await records.write(batch)
+      let written: Written | undefined
+      try {
+        written = await records.write(batch)
+      } finally {
+        if (written !== 'stored') for (const lost of losses) lost()
+      }
       if (written === 'stored') return
       if (written === 'changed') throw new ChangedMeanwhile('changed meanwhile')
       // Used twice: what the first use gave is taken back (RFC 6749 section 4.1.2, RFC 9700 section 4.14.2).

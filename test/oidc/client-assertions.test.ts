@@ -72,10 +72,12 @@ describe('an app that proves itself by keys [OIDC-27]', () => {
 
   test('shows each assertion once, whichever instances it is shown to at the same moment', async () => {
     const value = await assertion(house, 'robot', pair)
-    // Fewer than what slows a client down.
-    const answers = await burst(8, (index) => present(value, [house, other][index % 2]?.url))
+    // Many enough to slow down somebody who guesses a secret; here there is none to guess (THR-24).
+    const answers = await burst(16, (index) => present(value, [house, other][index % 2]?.url))
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 401]))
     expect(await present(value, other.url)).toMatchObject(REFUSED)
+    expect((await present(await assertion(house, 'robot', pair))).status).toBe(200)
   })
 
   test('is refused with a bent assertion (input 86)', async () => {
@@ -104,11 +106,9 @@ describe('an app that proves itself by keys [OIDC-27]', () => {
       'with an endless id': await bend({ jti: 'x'.repeat(2000) }),
       'not good yet': await bend({ nbf: now + 3600 }),
     }
-    for (const [name, value] of Object.entries(hostile)) {
+    for (const [name, value] of Object.entries(hostile))
       expect({ name, ...(await present(value)) }).toMatchObject({ name, ...REFUSED })
-      // It is forgiven what would slow it down.
-      expect((await present(await assertion(house, 'bent', pair))).status).toBe(200)
-    }
+    expect((await present(await assertion(house, 'bent', pair))).status).toBe(200)
   }, 20_000)
 
   test('can’t use a secret instead, nor two ways at once', async () => {

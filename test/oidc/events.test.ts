@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ACR, authenticationBy, PASSWORD_ALONE } from '../../src/oidc/acr.ts'
 import { createRecords } from '../../src/oidc/records.ts'
 import { createUnitsOfWork } from '../../src/oidc/unit-of-work.ts'
@@ -145,16 +145,59 @@ describe('what is recorded (LOG-01)', () => {
   })
 
   test('a refusal, to a client that showed its secret or that is slowed down for guessing it', async () => {
-    const { flow } = await signIn()
-    await told()
-    await flow.redeem('no code')
-    const refused = { type: 'token.refused', account: null, client: 'app' }
+    const client = await house.addClient('guessed')
+    await createFlow(house, { client }).redeem('no code')
+    const refused = { type: 'token.refused', account: null, client: 'guessed' }
     expect(await told()).toEqual([{ ...refused, error: 'invalid_grant' }])
-    const guesser = createFlow(house, { client: { id: 'app', secret: 'wrong' } })
+    const guesser = createFlow(house, { client: { id: 'guessed', secret: 'wrong' } })
     for (let i = 0; i < 15; i++) await guesser.redeem('no code')
     const events = await told()
     expect(events.length).toBeLessThan(15)
     expect(events[0]).toEqual({ ...refused, error: 'invalid_client' })
+  })
+
+  test('a refusal once an hour for each client and error, however often it comes', async () => {
+    const { id, secret } = await house.addClient('looping', {
+      grants: ['authorization_code', 'refresh_token'],
+    })
+    const looping = createFlow(house, { client: { id, secret } })
+    const refused = { type: 'token.refused', account: null, client: id }
+    // One that couldn't be recorded doesn't count.
+    await sql`alter table audit_event rename to audit_event_away`.execute(house.db)
+    expect((await refresh(looping, 'x')).status).toBeGreaterThanOrEqual(500)
+    await sql`alter table audit_event_away rename to audit_event`.execute(house.db)
+    for (let i = 0; i < 3; i++) expect((await refresh(looping, 'x')).status).toBe(400)
+    await looping.redeem('', { grant_type: 'password' })
+    expect(await told()).toEqual([
+      { ...refused, error: 'invalid_grant' },
+      { ...refused, error: 'unsupported_grant_type' },
+    ])
+    vi.useFakeTimers({ toFake: ['performance'] })
+    vi.advanceTimersByTime(2 * 3_600_000)
+    await refresh(looping, 'x')
+    vi.useRealTimers()
+    expect(await told()).toEqual([{ ...refused, error: 'invalid_grant' }])
+  })
+
+  test('no waiting of a device for its person', async () => {
+    const tv = await house.addClient('tv', { grants: ['device_code'], redirectUris: [] })
+    const ask = async (path: string, fields: Record<string, string>) => {
+      const authorization = `Basic ${btoa(`${tv.id}:${tv.secret}`)}`
+      const body = new URLSearchParams(fields)
+      const answer = await fetch(house.url + path, {
+        method: 'POST',
+        headers: { authorization },
+        body,
+      })
+      const said: Record<string, string> = JSON.parse(await answer.text())
+      return said
+    }
+    const { device_code: code = '' } = await ask('/device/auth', { scope: 'openid' })
+    const grant = 'urn:ietf:params:oauth:grant-type:device_code'
+    const poll = () => ask('/token', { grant_type: grant, device_code: code })
+    expect((await poll()).error).toBe('authorization_pending')
+    expect((await poll()).error).toBe('slow_down')
+    expect(await told()).toEqual([])
   })
 
   test('nothing for what anybody may send: unknown clients, and public ones', async () => {

@@ -180,6 +180,16 @@ describe('guessing a client’s secret (THR-24)', () => {
     expect(await token(form)).toMatchObject({ status: 400, error: 'invalid_grant' })
   })
 
+  test('leaves nothing for clients that there aren’t, of which anybody could make up any number', async () => {
+    const counts = () => house.db.selectFrom('sign_in_attempt').select('key').execute()
+    const before = await counts()
+    for (let tries = 0; tries < 11; tries++) {
+      const form = { ...OWN, client_id: 'made-up', client_secret: 'x' }
+      expect(await token(form)).toMatchObject({ status: 401, error: 'invalid_client' })
+    }
+    expect(await counts()).toEqual(before)
+  })
+
   test('isn’t made cheaper by spelling the path another way (THR-09)', async () => {
     await machine('spelt')
     const paths = ['/token/', '/TOKEN', '/Token/', '/token?x=1']
