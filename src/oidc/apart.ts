@@ -2,7 +2,7 @@ import { type RawBuilder, sql } from 'kysely'
 import type { Db } from '../db/schema.ts'
 import type { PendingRecord } from './sealed-records.ts'
 
-/** Names of what records are ended by, of which one may be stored while they end. */
+/** Whose records end all at once, while one more may be about to be stored. */
 export const recordsOf = {
   account: (id: string) => `records of account ${id}`,
   client: (id: string) => `records of client ${id}`,
@@ -27,10 +27,7 @@ export function storeBeside(names: RawBuilder<unknown>): RawBuilder<unknown> {
     select pg_advisory_xact_lock_shared(hashtextextended(name, 0)) from unnest(${names}::text[]) as name`
 }
 
-/**
- * What has to be there for anything to be used, and so is what must not come beside the end of all: tokens and codes
- * are worth nothing without their grant.
- */
+/** Whose end what is stored mustn't come beside. Tokens and codes may: they are worth nothing without their grant. */
 export function namesBeside(
   records: ReadonlyArray<
     Pick<PendingRecord, 'model'> & { account_id: string | null; client_id: string | null }

@@ -4,7 +4,6 @@ import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
-import { keepApart, recordsOf } from './apart.ts'
 import { createSealedRecords, OUTLIVING_GRANTS, type StoredPayload } from './sealed-records.ts'
 
 export type Consents = ReturnType<typeof createConsents>
@@ -74,18 +73,15 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
      */
     async revoke(accountId: string, clientId: string): Promise<boolean> {
       const event = { type: 'consent.revoked', accountId, clientId } as const
-      const { rows } = await db.transaction().execute(async (trx) => {
-        await keepApart(trx, recordsOf.account(accountId))
-        return sql<{ revoked: number }>`
-          with gone as (
-            delete from oidc_record
-            where account_id = ${accountId} and client_id = ${clientId}
-              and model <> all(${OUTLIVING_GRANTS}::text[])
-            returning key
-          ),
-          recorded as (${auditEntry(clock, event, sql`where exists (select from gone)`)})
-          select count(*)::integer as revoked from recorded`.execute(trx)
-      })
+      const { rows } = await sql<{ revoked: number }>`
+        with gone as (
+          delete from oidc_record
+          where account_id = ${accountId} and client_id = ${clientId}
+            and model <> all(${OUTLIVING_GRANTS}::text[])
+          returning key
+        ),
+        recorded as (${auditEntry(clock, event, sql`where exists (select from gone)`)})
+        select count(*)::integer as revoked from recorded`.execute(db)
       return (rows[0]?.revoked ?? 0) > 0
     },
   }

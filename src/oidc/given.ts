@@ -12,7 +12,7 @@ const ROWS = 10_000
 /**
  * Takes back all that a client was given, in the transaction of what it follows from. It may be much, and a statement
  * has so much time: so it is done in batches.
- * @param managing whether it is to manage itself no more, either
+ * @param managing whether the tokens by which it manages itself are among it
  */
 export async function endGiven(
   on: Db,
@@ -20,14 +20,11 @@ export async function endGiven(
   { managing }: { managing: boolean },
 ): Promise<void> {
   const kept = managing ? OUTLIVING_GRANTS : [...OUTLIVING_GRANTS, MANAGING]
-  await inBatches(async (most) => {
-    return changed(
-      await sql`
-        delete from oidc_record where key in (
-          select key from oidc_record where client_id = ${clientId} and model <> all(${kept}::text[])
-          limit ${most} for update)`.execute(on),
-    )
-  }, ROWS)
+  const some = (most: number) => sql`
+    delete from oidc_record where key in (
+      select key from oidc_record where client_id = ${clientId} and model <> all(${kept}::text[])
+      limit ${most} for update)`
+  await inBatches(async (most) => changed(await some(most).execute(on)), ROWS)
 }
 
 /** What an admin has set, a client that registered itself can't set back: from then on only admins change it. */
