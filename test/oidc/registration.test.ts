@@ -190,6 +190,17 @@ describe('registering oneself [OIDC-25]', () => {
       expect((await register(token, said)).status, JSON.stringify(said)).toBe(400)
     for (const text of ['', '[]', '"x"', '{', '{"__proto__":{"client_name":"x"}}', '1'])
       expect((await register(token, text)).status, text).toBe(400)
+    // Beside a registration that is complete, so that nothing else is wrong (input 105).
+    const complete = JSON.stringify(APP).slice(1, -1)
+    for (const key of ['__proto__', 'constructor', 'prototype', '\\u005f_proto__'])
+      for (const member of [`"${key}":{"firstParty":true}`, `"x":[{"${key}":null}]`])
+        expect(await register(token, `{${complete},${member}}`), member).toMatchObject({
+          status: 400,
+          body: { error: 'invalid_request' },
+        })
+    const nested = `{${complete},"x":${'['.repeat(25_000)}${']'.repeat(25_000)}}`
+    expect((await register(await newToken(), nested)).status).toBe(201)
+    expect({}).not.toHaveProperty('firstParty')
     expect((await register(token, { ...APP, x: 'x'.repeat(60_000) })).status).toBe(400)
     // None of it has used the token up; what isn't known is left out.
     const { status, body } = await register(token, {
@@ -366,6 +377,8 @@ describe('a client that registered itself', () => {
 
   test('reads, changes and removes itself, by a token that changes with each change', async () => {
     const { id, uri, token, secret } = await registered()
+    const polluted = `{"client_id":"${id}",${JSON.stringify(APP).slice(1, -1)},"__proto__":{"x":1}}`
+    expect((await send('PUT', uri, token, polluted)).status).toBe(400)
     const read = await send('GET', uri, token)
     expect(read).toMatchObject({
       status: 200,
