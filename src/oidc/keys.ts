@@ -50,7 +50,7 @@ interface Dependencies {
 
 /** The keys that ID tokens are signed with, shared by all instances. */
 export function createSigningKeys({ db, vault, clock, rotationDays }: Dependencies) {
-  const { algorithmsThere, algorithmsMade, remember, whyLost } = createKnownKeys({ db, vault })
+  const known = createKnownKeys({ db, vault })
   const standing = () => sql<boolean>`(retires_at is null or retires_at > ${clock()})`
   /** Those that signed last come first, those that are yet to sign come last. */
   const ordered = () => sql`order by activates_at > ${clock()}, activates_at desc, kid`
@@ -58,30 +58,33 @@ export function createSigningKeys({ db, vault, clock, rotationDays }: Dependenci
   /**
    * Makes the keys that there never were, unless another instance has: all of them at first, a new one after an
    * upgrade. They sign at once: nobody can be registered for an algorithm before the version that has it runs. The
-   * version before this one publishes them, and signs with none. That they were made is kept, so that those that get
-   * lost are missed and not quietly replaced (AVL-24).
+   * version before this one publishes them, and signs with none. Where that version rotated, and so left the key of
+   * an algorithm to retire without another, that one goes on until everybody can know the one that is made here.
    * @throws Error with a sentence for the operator when keys were lost
    */
   async function ensure(): Promise<void> {
-    const lost = await whyLost()
+    const lost = await known.whyLost()
     if (lost) throw new Error(lost)
-    const missing = (there: Set<string>) => SIGNING_ALGORITHMS.filter((one) => !there.has(one))
-    const there = await algorithmsThere(db)
-    const wanted = missing(there)
-    if (wanted.length === 0) {
-      const known = await algorithmsMade()
-      return remember(
-        db,
-        [...there].filter((one) => !known.has(one)),
-      )
-    }
-    const made = await makeKeys(wanted, vault)
+    if (await known.areComplete()) return
+    const made = await makeKeys(await known.missing(db), vault)
+    let done = false
     await underLock(db, async (trx) => {
-      const still: readonly string[] = missing(await algorithmsThere(trx))
+      const still: readonly string[] = await known.missing(trx)
       const due = made.filter(({ algorithm }) => still.includes(algorithm))
-      if (due.length > 0) await insert(trx, due, clock())
-      await remember(trx, SIGNING_ALGORITHMS)
+      // Otherwise another version has rotated in this very moment.
+      done = due.length === still.length
+      if (!done) return
+      for (const key of due) await insert(trx, [key], await whenToSign(trx, key))
+      await known.remember(trx)
     })
+    if (!done) await ensure()
+  }
+
+  async function whenToSign(trx: Db, { algorithm }: MadeKey) {
+    const { numAffectedRows } = await sql`
+      update signing_key set retires_at = ${later(clock, PUBLISHED_BEFORE + VERIFIES_AFTER)}
+      where algorithm = ${algorithm} and ${standing()}`.execute(trx)
+    return numAffectedRows ? later(clock, PUBLISHED_BEFORE) : clock()
   }
 
   function insert(on: Db, keys: readonly MadeKey[], activatesAt: ReturnType<Clock>) {
@@ -120,6 +123,7 @@ export function createSigningKeys({ db, vault, clock, rotationDays }: Dependenci
       trx,
     )
     await insert(trx, made, later(clock, PUBLISHED_BEFORE))
+    await known.remember(trx)
   }
 
   async function record(trx: Db, made: readonly MadeKey[], detail: Record<string, boolean>) {
@@ -182,7 +186,7 @@ export function createSigningKeys({ db, vault, clock, rotationDays }: Dependenci
     },
 
     read,
-    whyLost,
+    whyLost: known.whyLost,
 
     /**
      * Makes a new key for each algorithm. It is published at once and signs once everybody can have seen it; the
@@ -202,7 +206,7 @@ export function createSigningKeys({ db, vault, clock, rotationDays }: Dependenci
         if (now) {
           await sql`delete from signing_key`.execute(trx)
           await insert(trx, made, clock())
-          await remember(trx, SIGNING_ALGORITHMS)
+          await known.remember(trx)
         } else {
           await assertNoneUnderWay(trx)
           await follow(trx, made)

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import Provider, { type AdapterPayload, type Configuration, errors } from 'oidc-provider'
+import Provider, {
+  type AdapterPayload,
+  type Configuration,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import { z } from 'zod'
 import { Refusal } from '../errors.ts'
+import { hasForbiddenKey } from '../json-keys.ts'
 import { PERSON_SCOPES } from './claims.ts'
 import { publicKeys } from './client-keys.ts'
 import { metadataText } from './client-rows.ts'
@@ -106,7 +112,10 @@ export function createRegistration({ enabled, clients, tokens, rules }: Dependen
   }
 
   /** Judges what a client says before anything is fetched, and leaves of it what is registered. */
-  function admit(_ctx: unknown, metadata: Record<string, unknown>): void {
+  function admit({ oidc }: KoaContextWithOIDC, metadata: Record<string, unknown>): void {
+    // Looked for in what was sent: of `__proto__` only what it says is left in the other, as if inherited.
+    if (hasForbiddenKey(oidc.body))
+      throw new errors.InvalidRequest('no member may be called __proto__, constructor or prototype')
     const registration = judged(metadata)
     for (const name of Object.keys(metadata)) if (!KEPT.has(name)) delete metadata[name]
     const stored: Record<string, unknown> = JSON.parse(metadataText(registration))

@@ -31,6 +31,12 @@ function outbound(trusted: string[] = []): Outbound {
   return made
 }
 const post = (by: Outbound, url: string) => by.post(url, { headers: {}, body: '{}' })
+/** Why nothing is fetched: for what the address says, or for what its name leads to; never what a connection says. */
+const refusal = (by: Outbound, url: string) =>
+  by.fetch(url).then(
+    ({ status }) => `answered ${status}`,
+    ({ name, message }: Error) => (name === 'LeadsInside' ? name : message),
+  )
 
 beforeAll(async () => {
   receiver = await startReceiver()
@@ -122,6 +128,7 @@ describe('requests to addresses that others chose (OIDC-25, OIDC-24)', () => {
     const guarded = outbound()
     expect(await guarded.check(url)).toMatch(/^must /)
     expect(await post(guarded, url)).toEqual({ problem: expect.any(String) })
+    expect(await refusal(guarded, url)).toMatch(/^(the URL must .+|LeadsInside|unknown)$/)
   })
 
   test.each([
@@ -149,6 +156,7 @@ describe('requests to addresses that others chose (OIDC-25, OIDC-24)', () => {
     expect(await post(guarded, url)).toEqual({
       problem: 'the URL must not lead inside: its name has an address of a private network',
     })
+    expect(await refusal(guarded, url)).toBe('LeadsInside')
     expect(reached).toEqual([])
     await new Promise((closed) => server.close(closed))
   })
@@ -157,6 +165,7 @@ describe('requests to addresses that others chose (OIDC-25, OIDC-24)', () => {
     const trusting = outbound(['127.0.0.1', 'database'])
     expect(await trusting.check(receiver.url)).toBeUndefined()
     expect(await post(trusting, receiver.url)).toEqual({ status: 200 })
+    expect(await refusal(trusting, receiver.url)).toBe('answered 200')
     expect(await trusting.check(`http://0x7f.1:${receiver.port}/`)).toBeUndefined()
     for (const url of ['http://127.0.0.2/', 'https://inside.example/', 'http://localhost/'])
       expect(await trusting.check(url), url).toMatch(/^must /)
@@ -170,10 +179,11 @@ describe('requests to addresses that others chose (OIDC-25, OIDC-24)', () => {
     receiver.answer = 307
     receiver.location = 'http://169.254.169.254/latest/meta-data/'
     expect(await post(trusting, receiver.url)).toEqual({ status: 307 })
+    expect(await refusal(trusting, receiver.url)).toBe('answered 307')
     receiver.answer = 'drip'
     expect(await post(trusting, receiver.url)).toEqual({ status: 200 })
     receiver.answer = 'hang'
     expect(await post(trusting, receiver.url)).toEqual({ problem: 'no answer in time' })
-    expect(receiver.requests.map(({ path }) => path)).toEqual(['/hook', '/hook', '/hook', '/hook'])
+    expect(receiver.requests.map(({ path }) => path)).toEqual(Array(5).fill('/hook'))
   })
 })

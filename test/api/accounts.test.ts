@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Api, openApi } from '../support/api.ts'
+import { claimsOf, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
-import { addPhone, eventsOf } from '../support/second-factors.ts'
+import { addApp, addPhone, appCode, eventsOf } from '../support/second-factors.ts'
 
 let house: House
 let api: Api
@@ -79,6 +80,67 @@ describe('accounts by the API', () => {
       status: 200,
       json: { verified: true },
     })
+  })
+})
+
+describe('what apps are told of an account', () => {
+  /** Where a password is enough for those who have nothing else. */
+  let app: { id: string; secret: string }
+  beforeAll(async () => {
+    app = await house.addClient('lax', { secondFactor: 'optional' })
+  })
+
+  async function redeem(flow: Flow, query: URLSearchParams) {
+    const { body } = await flow.redeem(query.get('code') ?? '')
+    const about = async () => {
+      const headers = { authorization: `Bearer ${body.access_token}` }
+      const told: Record<string, unknown> = JSON.parse(
+        await (await fetch(`${house.url}/me`, { headers })).text(),
+      )
+      return told
+    }
+    return { sub: claimsOf(body).sub, about }
+  }
+
+  test('of a number that an admin typed is that nobody has proven it, until a code is right [OIDC-29]', async () => {
+    const typed = await house.addAccount('typed', null)
+    const key = await addApp(house, typed)
+    const added = await api.post(`/accounts/${typed.id}/phones`, { number: PHONES[2] })
+    expect(added).toMatchObject({ status: 201, json: { verified: false } })
+    const params = { scope: 'openid phone' }
+    const first = createFlow(house, { client: app })
+    await first.toCode('typed', params)
+    const byApp = await first.resume(await first.code(appCode(key, house.now())))
+    const { about } = await redeem(first, byApp)
+    const claims = { phone_number: PHONES[2] }
+    expect(await about()).toMatchObject({ ...claims, phone_number_verified: false })
+
+    const second = createFlow(house, { client: app })
+    await second.toCode('typed', params)
+    await second.step('phone', { phone: added.json.id })
+    expect(await about()).toMatchObject({ ...claims, phone_number_verified: false })
+    const byText = await second.resume(await second.code(house.lastCode(PHONES[2])))
+    const later = await redeem(second, byText)
+    expect(await later.about()).toMatchObject({ ...claims, phone_number_verified: true })
+    // Nor is it told to an app that didn't ask.
+    const third = createFlow(house, { client: app, jar: second.jar })
+    const plain = await redeem(third, await third.resume(await third.begin()))
+    expect(Object.keys(await plain.about()).join()).not.toContain('phone')
+  })
+
+  test('is another sub for whoever has the name of one that was erased [OIDC-13]', async () => {
+    const subOf = async () => {
+      const flow = createFlow(house, { client: app })
+      await flow.begin()
+      return (await redeem(flow, await flow.resume(await flow.password('yves')))).sub
+    }
+    const { id } = await house.addAccount('yves', null)
+    const before = await subOf()
+    expect(await subOf()).toBe(before)
+    expect((await api.delete(`/accounts/${id}?reason=left`)).status).toBe(204)
+    await house.addAccount('yves', null)
+    expect(await subOf()).toEqual(expect.any(String))
+    expect(await subOf()).not.toBe(before)
   })
 })
 

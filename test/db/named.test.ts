@@ -1,4 +1,5 @@
-import { sql } from 'kysely'
+import { createHash } from 'node:crypto'
+import { CompiledQuery, sql } from 'kysely'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type OpenDatabase, openDatabase } from '../../src/db/client.ts'
 import { createLog } from '../../src/log.ts'
@@ -46,6 +47,31 @@ test('where a pooler loses prepared statements, they are sent without names, and
   expect([await answer(4), await answer(5), await answer(6)]).toEqual([5, 6, 7])
   expect(await prepared()).toEqual([])
   expect(logged.filter((line) => line.includes('pooler'))).toHaveLength(1)
+})
+
+/** Gives the name of the statement to another, as somebody may have who had the connection before. */
+async function takeName(): Promise<void> {
+  const digest = createHash('sha256').update('select $1::int + 1 as answer').digest('hex')
+  const name = `sallyport_0_${digest.slice(0, 40)}`
+  const other = `prepare "${name}" (int) as select $1 + 100 as answer`
+  await opened.db.executeQuery(CompiledQuery.raw(other))
+}
+
+test('where a name is taken, statements are sent without names, and never is another one run', async () => {
+  await answer(1)
+  await takeName()
+  expect([await answer(2), await answer(3), await answer(4)]).toEqual([3, 4, 5])
+  expect(await prepared()).toHaveLength(1)
+  expect(logged.filter((line) => line.includes('pooler'))).toHaveLength(1)
+})
+
+test('a transaction that meets one fails whole, and works when it is begun again', async () => {
+  await answer(1)
+  await takeName()
+  const twice = () =>
+    opened.db.transaction().execute(async (trx) => [await answer(4, trx), await answer(5, trx)])
+  await expect(twice()).rejects.toMatchObject({ code: '42P05' })
+  expect(await twice()).toEqual([5, 6])
 })
 
 test('a transaction that loses one fails whole, and works when it is begun again', async () => {

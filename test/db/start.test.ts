@@ -14,6 +14,7 @@ import { completeSecrets } from '../../src/config/development-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
 import { killChildren, startChild } from '../support/children.ts'
+import { rotateByEarlierVersion } from '../support/earlier-version.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
@@ -89,6 +90,31 @@ test('signing keys are sealed in the table, and published without their private 
       expect(Buffer.from(String(key.n), 'base64url').length).toBeGreaterThanOrEqual(256)
     else expect(['P-256', 'Ed25519']).toContain(key.crv)
   }
+})
+
+test('a key that 0.4.0 left none of is made at the next start, and is then missed like the others (AVL-18, AVL-24)', async () => {
+  const before = await house.db.selectFrom('signing_key').selectAll().execute()
+  await rotateByEarlierVersion(house, { now: true })
+  const next = await startHouse({ beside: house })
+  expect(await jwksOf(next.url)).toHaveLength(3)
+  await next.stop()
+  const { signingKeys } = house.rooms
+  await signingKeys.rotate()
+  expect(await signingKeys.whyLost()).toBeUndefined()
+  // The one that retires doesn't stand in for the one that was to follow it.
+  for (const [algorithm, lost] of [
+    ['EdDSA', 'EdDSA.'],
+    ['ES256', 'ES256, EdDSA.'],
+  ] as const) {
+    await house.db
+      .deleteFrom('signing_key')
+      .where('algorithm', '=', algorithm)
+      .where('retires_at', 'is', null)
+      .execute()
+    expect(await signingKeys.whyLost()).toContain(`: ${lost}`)
+  }
+  await house.db.deleteFrom('signing_key').execute()
+  await house.db.insertInto('signing_key').values(before).execute()
 })
 
 describe('a start that can’t succeed ends with exit code 1 and a sentence', () => {

@@ -18,6 +18,7 @@ beforeEach(() => {
 })
 
 type Params = Record<string, string | undefined>
+type Registration = Parameters<House['addClient']>[1]
 
 /** Asks for authorization with one thing bent; nothing is followed. */
 const ask = (params: Params) => flow.request(flow.authorizationUrl(params))
@@ -204,5 +205,88 @@ describe('what can be sent back to the app is, with its state and our name (OIDC
     for (const state of states) {
       expect(toldApp(await ask({ state })).state).toBe(state)
     }
+  })
+})
+
+describe('a native app [OIDC-42, OIDC-03]', () => {
+  const SCHEME = 'com.example.app:/cb'
+  const LOOPBACK = ['http://127.0.0.1/cb', 'http://[::1]/cb']
+  let browser: Flow
+
+  /** An app in the browser where alex is signed in. */
+  async function inBrowser(id: string, redirectUris: string[], more: Registration = {}) {
+    const client = await house.addClient(id, { redirectUris, public: true, ...more })
+    return () => createFlow(house, { client, jar: browser.jar })
+  }
+
+  beforeAll(async () => {
+    browser = createFlow(house, { client: app })
+    await browser.complete('alex')
+  })
+
+  test('of others is asked about each time, and gets nothing silently', async () => {
+    const visit = await inBrowser('phone', [SCHEME], { firstParty: false })
+    for (const time of ['first', 'second', 'third']) {
+      const one = visit()
+      const page = await one.begin({ redirect_uri: SCHEME })
+      expect([time, page.status, page.location]).toEqual([time, 200, undefined])
+      expect(page.html).toContain(`action="${one.path}/consent"`)
+      const { location = '' } = await one.step('consent')
+      const back = new URL((await one.request(location)).location ?? '')
+      expect([back.protocol, back.pathname]).toEqual(['com.example.app:', '/cb'])
+      const code = back.searchParams.get('code') ?? ''
+      const body = new URLSearchParams({
+        grant_type: 'authorization_code',
+        client_id: 'phone',
+        redirect_uri: SCHEME,
+        code_verifier: one.verifier,
+        code,
+      })
+      expect((await fetch(`${house.url}/token`, { method: 'POST', body })).status).toBe(200)
+    }
+    const silent = await visit().begin({ redirect_uri: SCHEME, prompt: 'none' })
+    expect(silent.location).toMatch(/^com\.example\.app:\/cb\?error=interaction_required/)
+  })
+
+  test('of our own isn’t asked about', async () => {
+    const visit = await inBrowser('our-phone', [SCHEME])
+    const { location } = await visit().begin({ redirect_uri: SCHEME })
+    expect(location).toMatch(/^com\.example\.app:\/cb\?code=/)
+  })
+
+  test('comes back to any port of the loopback it named, and to nowhere else', async () => {
+    const visit = await inBrowser('desktop', LOOPBACK)
+    for (const redirect_uri of [
+      'http://127.0.0.1:49152/cb',
+      'http://127.0.0.1/cb',
+      'http://[::1]:65535/cb',
+    ]) {
+      const { location = '' } = await visit().begin({ redirect_uri })
+      expect(location.startsWith(`${redirect_uri}?code=`), redirect_uri).toBe(true)
+    }
+    for (const redirect_uri of [
+      'http://127.0.0.1:49152/other',
+      'http://127.0.0.2:49152/cb',
+      'http://localhost:49152/cb',
+      'https://127.0.0.1:49152/cb',
+      'http://127.0.0.1:49152@evil.example/cb',
+      'http://127.0.0.1.evil.example:49152/cb',
+      'http://rp.example:49152/cb',
+    ])
+      expectErrorPage(
+        await visit().request(visit().authorizationUrl({ redirect_uri })),
+        redirect_uri,
+      )
+  })
+
+  test('is none that keeps a secret: there the port is as it was registered', async () => {
+    const visit = await inBrowser('local-web', ['http://127.0.0.1:8080/cb'], { public: false })
+    const redirect_uri = 'http://127.0.0.1:8080/cb'
+    expect((await visit().begin({ redirect_uri })).location).toContain('code=')
+    for (const other of ['http://127.0.0.1:8081/cb', 'http://127.0.0.1/cb'])
+      expectErrorPage(
+        await visit().request(visit().authorizationUrl({ redirect_uri: other })),
+        other,
+      )
   })
 })

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Server } from 'node:net'
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import * as client from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeCertificate } from '../support/certificate.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { ASSERTION_TYPE, assertion, makePair, postTo } from '../support/proofs.ts'
@@ -13,17 +17,28 @@ let off: House
 
 /** What a client publishes somewhere; what it answers can be changed. */
 const published = { answer: (_: ServerResponse): void => {}, asked: 0 }
-const publisher = createServer((_, response) => {
+const publish = (_: unknown, response: ServerResponse) => {
   published.asked++
   published.answer(response)
-})
+}
+const certificate = makeCertificate('127.0.0.2')
+const publisher = createServer(publish)
+const tlsPublisher = createTlsServer(certificate, publish)
+const authorities = getCACertificates()
 let outside = ''
+let outsideByTls = ''
+
+async function listen(server: Server): Promise<string> {
+  await once(server.listen(0, '127.0.0.2'), 'listening')
+  const address = server.address()
+  if (typeof address !== 'object' || !address) throw new Error('not listening')
+  return `127.0.0.2:${address.port}`
+}
 
 beforeAll(async () => {
-  await once(publisher.listen(0, '127.0.0.2'), 'listening')
-  const address = publisher.address()
-  if (typeof address !== 'object' || !address) throw new Error('not listening')
-  outside = `http://127.0.0.2:${address.port}`
+  outside = `http://${await listen(publisher)}`
+  outsideByTls = `https://${await listen(tlsPublisher)}`
+  setDefaultCACertificates([...authorities, certificate.cert])
   const env = { DYNAMIC_REGISTRATION: 'token', WEBHOOK_ALLOWED_HOSTS: '127.0.0.2' }
   house = await startHouse({ env })
   other = await startHouse({ beside: house })
@@ -31,8 +46,11 @@ beforeAll(async () => {
   await house.addAccount('alex')
 })
 afterAll(async () => {
-  publisher.closeAllConnections()
-  publisher.close()
+  setDefaultCACertificates(authorities)
+  for (const server of [publisher, tlsPublisher]) {
+    server.closeAllConnections()
+    server.close()
+  }
   await off.stop()
   await other.stop()
   await house.stop()
@@ -173,6 +191,17 @@ describe('registering oneself [OIDC-25]', () => {
       expect((await register(token, said)).status, JSON.stringify(said)).toBe(400)
     for (const text of ['', '[]', '"x"', '{', '{"__proto__":{"client_name":"x"}}', '1'])
       expect((await register(token, text)).status, text).toBe(400)
+    // Beside a registration that is complete, so that nothing else is wrong (input 105).
+    const complete = JSON.stringify(APP).slice(1, -1)
+    for (const key of ['__proto__', 'constructor', 'prototype', '\\u005f_proto__'])
+      for (const member of [`"${key}":{"firstParty":true}`, `"x":[{"${key}":null}]`])
+        expect(await register(token, `{${complete},${member}}`), member).toMatchObject({
+          status: 400,
+          body: { error: 'invalid_request' },
+        })
+    const nested = `{${complete},"x":${'['.repeat(25_000)}${']'.repeat(25_000)}}`
+    expect((await register(await newToken(), nested)).status).toBe(201)
+    expect({}).not.toHaveProperty('firstParty')
     expect((await register(token, { ...APP, x: 'x'.repeat(60_000) })).status).toBe(400)
     // None of it has used the token up; what isn't known is left out.
     const { status, body } = await register(token, {
@@ -275,6 +304,67 @@ describe('what a client says is elsewhere [OIDC-25]', () => {
   })
 })
 
+describe('a sector that lists whose it is [OIDC-38]', () => {
+  const REDIRECTS = [REDIRECT_URI, 'https://second.example/cb']
+  const listing = (uris: unknown) => JSON.stringify(uris)
+  const answer = (text: string, status = 200, headers = {}) => {
+    published.answer = (response) => response.writeHead(status, headers).end(text)
+  }
+
+  test('is taken where it lists all addresses, and then not asked for again', async () => {
+    const token = await newToken()
+    const uri = `${outsideByTls}/sector`
+    const said = {
+      client_name: 'Partner',
+      redirect_uris: REDIRECTS,
+      subject_type: 'pairwise',
+      sector_identifier_uri: uri,
+    }
+    const all = listing([...REDIRECTS, 'https://third.example/cb'])
+    const bad: Array<[what: string, answer: () => void]> = [
+      ['omits one', () => answer(listing([REDIRECT_URI]))],
+      ['has one that only begins alike', () => answer(listing([REDIRECT_URI, `${REDIRECTS[1]}2`]))],
+      ['is empty', () => answer('')],
+      ['is no JSON', () => answer('<html>')],
+      ['is no list', () => answer(JSON.stringify({ redirect_uris: REDIRECTS }))],
+      ['lists what is no address', () => answer(listing([...REDIRECTS, 1]))],
+      ['is too long', () => answer(`${all}${' '.repeat(100_000)}`)],
+      ['is not found', () => answer(all, 404)],
+      ['is elsewhere', () => answer(all, 302, { location: `${outsideByTls}/elsewhere` })],
+    ]
+    for (const [what, publishIt] of bad) {
+      publishIt()
+      const asked = published.asked
+      const { status, body } = await register(token, said)
+      expect([status, body.error], what).toEqual([400, 'invalid_client_metadata'])
+      expect(published.asked, what).toBe(asked + 1)
+    }
+
+    answer(all)
+    const { status, body } = await register(token, said)
+    expect(status).toBe(201)
+    const id = String(body.client_id)
+    const asked = published.asked
+    const sector = outsideByTls.slice('https://'.length)
+    expect(await house.rooms.clients.show(id)).toMatchObject({ subjectType: 'pairwise', sector })
+    const flow = createFlow(house, { client: { id, secret: String(body.client_secret) } })
+    expect((await flow.begin()).status).toBe(200)
+    expect(published.asked).toBe(asked)
+
+    // What is changed later is held against it, too.
+    const target = String(body.registration_client_uri)
+    const change = (redirects: string[]) =>
+      send('PUT', target, String(body.registration_access_token), {
+        ...said,
+        client_id: id,
+        redirect_uris: redirects,
+      })
+    const foreign = await change([REDIRECT_URI, 'https://fourth.example/cb'])
+    expect([foreign.status, foreign.body.error]).toEqual([400, 'invalid_client_metadata'])
+    expect((await change([REDIRECT_URI, 'https://third.example/cb'])).status).toBe(200)
+  })
+})
+
 describe('a client that registered itself', () => {
   async function registered(said: Said = APP) {
     const { body } = await register(await newToken(), said)
@@ -288,6 +378,8 @@ describe('a client that registered itself', () => {
 
   test('reads, changes and removes itself, by a token that changes with each change', async () => {
     const { id, uri, token, secret } = await registered()
+    const polluted = `{"client_id":"${id}",${JSON.stringify(APP).slice(1, -1)},"__proto__":{"x":1}}`
+    expect((await send('PUT', uri, token, polluted)).status).toBe(400)
     const read = await send('GET', uri, token)
     expect(read).toMatchObject({
       status: 200,

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import {
   createLocalJWKSet,
@@ -11,6 +12,7 @@ import {
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openApi } from '../support/api.ts'
 import { killChildren, startChild } from '../support/children.ts'
+import { rotateByEarlierVersion } from '../support/earlier-version.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
 
@@ -283,17 +285,10 @@ test('keys in wrong hands are withdrawn at once, also those that were to come', 
   expect(events.slice(-3).map(({ detail }) => detail.immediate)).toEqual([false, false, true])
 })
 
-test('an algorithm that a new version brings gets its key on a running installation, once [OIDC-36]', async () => {
-  await house.db.deleteFrom('signing_key').where('algorithm', '=', 'EdDSA').execute()
-  await house.db.deleteFrom('keyring').where('name', '=', 'signing-key-made/EdDSA').execute()
-  const others = await house.rooms.signingKeys.order()
-  await Promise.all([house, other].map(({ rooms }) => rooms.signingKeys.load()))
-  const keys = await house.rooms.signingKeys.list()
-  expect(keys.map(({ algorithm }) => algorithm).toSorted()).toEqual(['ES256', 'EdDSA', 'RS256'])
-  expect(keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining(others))
-  await takenUp()
+/** Signs in at apps of two algorithms, whose ID tokens the other instance's keys verify. */
+async function signInByAlgorithm(): Promise<void> {
   for (const algorithm of ['ES256', 'EdDSA'] as const) {
-    const id = `by-${algorithm.toLowerCase()}`
+    const id = `by-${randomUUID()}`
     const flow = createFlow(house, {
       client: await house.addClient(id, { idTokenAlgorithm: algorithm }),
     })
@@ -301,6 +296,52 @@ test('an algorithm that a new version brings gets its key on a running installat
     expect(decodeProtectedHeader(String(body.id_token)).alg).toBe(algorithm)
     expect(await verifies(String(body.id_token), other)).toBe(true)
   }
+}
+
+const algorithms = async () =>
+  (await house.rooms.signingKeys.list()).map(({ algorithm, state }) => `${algorithm} ${state}`)
+const ALL_ACTIVE = ['ES256 active', 'EdDSA active', 'RS256 active']
+
+test('an algorithm that a new version brings gets its key on a running installation, once [OIDC-36]', async () => {
+  await house.db.deleteFrom('signing_key').where('algorithm', '=', 'EdDSA').execute()
+  await house.db.deleteFrom('keyring').where('name', '=', 'signing-key-made/EdDSA').execute()
+  await house.db
+    .updateTable('signing_key')
+    .set({ made_with: ['ES256', 'RS256'] })
+    .execute()
+  const others = await house.rooms.signingKeys.order()
+  await Promise.all([house, other].map(({ rooms }) => rooms.signingKeys.load()))
+  expect((await algorithms()).toSorted()).toEqual(ALL_ACTIVE)
+  expect(await house.rooms.signingKeys.order()).toEqual(expect.arrayContaining(others))
+  await takenUp()
+  await signInByAlgorithm()
+})
+
+test('where 0.4.0 rotates beside them, instances add the key that it doesn’t know, once and in time (AVL-18)', async () => {
+  const before = await house.rooms.signingKeys.order()
+  await rotateByEarlierVersion(house)
+  await vi.waitFor(async () => expect((await states()).next).toHaveLength(3), { timeout: 10_000 })
+  await takenUp()
+  const { next, active, retiring } = await states()
+  expect([active.toSorted(), retiring]).toEqual([before.toSorted(), []])
+  await signInByAlgorithm()
+  const third = await startHouse({ beside: house })
+  expect((await kidsOf(third)).toSorted()).toEqual([...before, ...next].toSorted())
+  await third.stop()
+  moveClock(11 * MINUTE)
+  await takenUp()
+  expect((await states()).active.toSorted()).toEqual(next.toSorted())
+  await signInByAlgorithm()
+  moveClock(DAY + 10 * MINUTE)
+  expect((await algorithms()).toSorted()).toEqual(ALL_ACTIVE)
+
+  // Nothing is left of the one that it doesn't know.
+  await rotateByEarlierVersion(house, { now: true })
+  await vi.waitFor(async () => expect((await algorithms()).toSorted()).toEqual(ALL_ACTIVE), {
+    timeout: 10_000,
+  })
+  await takenUp()
+  await signInByAlgorithm()
 })
 
 test('nothing private is listed', async () => {

@@ -245,3 +245,32 @@ test('a disabled account’s codes, tokens and sessions are dead at once (SES-06
   })
   expect(silent.location).toContain('error=login_required')
 })
+
+// The last: the time that passes is everybody's.
+test('auth_time is when the code was right, not the password, and stays so [OIDC-18]', async () => {
+  const pass = (seconds: number) => {
+    for (const instance of [house, beside]) instance.moveClock(seconds)
+  }
+  const flow = createFlow(house, { client: app })
+  const typed = house.now()
+  await flow.toCode('alex')
+  pass(120)
+  const query = await flow.resume(await flow.code(house.lastCode()))
+  const { passed_at } = await house.db
+    .selectFrom('challenge')
+    .select('passed_at')
+    .where('passed_at', 'is not', null)
+    .orderBy('passed_at', 'desc')
+    .executeTakeFirstOrThrow()
+  const { body } = await flow.redeem(query.get('code') ?? '')
+  const { auth_time } = claimsOf(body)
+  expect(auth_time).toBe(Math.floor((passed_at?.getTime() ?? 0) / 1000))
+  expect(auth_time).toBeGreaterThanOrEqual(Math.floor(typed) + 120)
+
+  pass(60)
+  const refreshed = await refresh(body.refresh_token)
+  const silent = createFlow(house, { client: app, jar: flow.jar })
+  const code = new URL((await silent.begin({ prompt: 'none' })).location ?? '').searchParams
+  const again = await silent.redeem(code.get('code') ?? '')
+  for (const later of [refreshed, again]) expect(claimsOf(later.body).auth_time).toBe(auth_time)
+})

@@ -105,6 +105,34 @@ describe('apps', () => {
     expect((await me.get('/account')).status).toBe(200)
     expect(await house.rooms.sessions.list(id)).toHaveLength(2)
   })
+
+  test('that aren’t ours ask anew once it is taken back, and get nothing silently until then [OIDC-40]', async () => {
+    const { username } = await newcomer()
+    const client = await house.addClient('guest', { name: 'Guest', firstParty: false })
+    const me = await signInToAccount(house, username)
+    const silently = async () => {
+      const flow = createFlow(house, { client, jar: me.flow.jar })
+      const answer = await flow.begin({ prompt: 'none' })
+      const query = new URL(answer.location ?? '').searchParams
+      return query.has('code') ? 'code' : query.get('error')
+    }
+    const consent = async () => {
+      const flow = createFlow(house, { client, jar: me.flow.jar })
+      expect((await flow.begin()).html).toContain('Guest')
+      expect((await flow.resume(await flow.step('consent'))).has('code')).toBe(true)
+    }
+    expect(await silently()).toBe('consent_required')
+    await consent()
+    expect(await silently()).toBe('code')
+    await me.post('/account/apps/guest/revoke')
+    expect(await silently()).toBe('consent_required')
+
+    // An admin who changes what it may ask for takes back what it was given, too.
+    await consent()
+    expect(await silently()).toBe('code')
+    await house.rooms.clients.patch('guest', { scope: ['openid'] })
+    expect(await silently()).toBe('consent_required')
+  })
 })
 
 describe('the history', () => {

@@ -103,4 +103,6 @@ export interface SigningKeyTable {
   activates_at: Generated<Date>
   /** until when it verifies; null while no other takes over */
   retires_at: Date | null
+  /** algorithms that there were keys of when it was the newest; null from a version that doesn't say */
+  made_with: string[] | null
 }
