@@ -3,6 +3,7 @@ import { isPassing } from '../db/faults.ts'
 import type { Clients } from './clients.ts'
 import { TTL } from './lives.ts'
 import type { Registrations } from './registration.ts'
+import { assertFits } from './request-size.ts'
 import type { UnitOfWork, UnitsOfWork } from './unit-of-work.ts'
 
 /** What devices asked for: found by them, and by their people. */
@@ -50,10 +51,11 @@ export function createAdapter(
     find: (id) => guarded(() => find(model, id)),
     findByUid: (uid) => guarded(() => units.current().findByUid(uid)),
     findByUserCode: (code) => guarded(() => devices.findByUserCode(code)),
-    upsert: async (id, payload, expiresIn) =>
-      model === 'Client'
-        ? guarded(() => registrations.store(payload))
-        : units.current().upsert(model, id, payload, kept(model, expiresIn)),
+    async upsert(id, payload, expiresIn) {
+      if (model === 'Client') return guarded(() => registrations.store(payload))
+      assertFits(model)
+      units.current().upsert(model, id, payload, kept(model, expiresIn))
+    },
     destroy: async (id) =>
       model === 'Client'
         ? guarded(() => registrations.remove(id))

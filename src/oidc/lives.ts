@@ -28,7 +28,8 @@ export const TTL = {
 
 /** What is left of a session's life; the provider asks each time it is used. */
 function sessionSeconds(_ctx: unknown, { loginTs }: { loginTs?: number | undefined }): number {
-  if (loginTs === undefined) return SESSION_IDLE
+  // Nobody is signed in: it only holds the token of a form, and anybody may have as many as they like.
+  if (loginTs === undefined) return TTL.Interaction
   const left = loginTs + SESSION_AT_MOST - Math.floor(Date.now() / 1000)
   return Math.max(1, Math.min(SESSION_IDLE, left))
 }

@@ -1,11 +1,9 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
+import { MOST_CHARACTERS } from '../oidc/request-size.ts'
 import { readBytes } from './bytes.ts'
 import { assertForm } from './forms.ts'
 import { PageRefusal } from './refusals.ts'
-
-/** Of an address with all its parameters: what servers and proxies on the way take. */
-const MOST_CHARACTERS = 7 * 1024
 
 /** Where the provider takes requests that an app may send as a form as well. */
 const TAKEN = ['/auth', '/session/end']

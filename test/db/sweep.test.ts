@@ -228,20 +228,43 @@ describe('the housekeeper', () => {
   test('goes through the rooms every minute, in batches, and past a room that fails', async () => {
     vi.useFakeTimers()
     const log = createLog('silent', false)
-    const batches: number[] = []
-    const failing = { sweep: () => Promise.reject(new Error('no')) }
-    const endless = { sweep: async (batch: number) => batches.push(batch) && batch }
+    const failing = { sweep: vi.fn(() => Promise.reject(new Error('no'))) }
+    let backlog = 600 * 60 * 2
+    const flooded = {
+      sweep: vi.fn(async (batch: number) => {
+        const swept = Math.min(batch, backlog)
+        backlog -= swept
+        return swept
+      }),
+    }
     const last = { sweep: vi.fn(async () => 0) }
-    const keeper = keepHouse([failing, endless, last], log)
+    const keeper = keepHouse([failing, flooded, last], log)
     await vi.advanceTimersByTimeAsync(61_000)
-    // A backlog is worked off over several rounds.
-    expect(batches).toEqual(Array(20).fill(500))
+    // Two rows for each of 600 refreshes a second are worked off in the round that finds them.
+    expect(backlog).toBe(0)
+    expect(failing.sweep).toHaveBeenCalledTimes(1)
     expect(last.sweep).toHaveBeenCalledTimes(1)
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect(last.sweep).toHaveBeenCalledTimes(2)
+    expect(flooded.sweep.mock.invocationCallOrder[1]).toBeGreaterThan(
+      last.sweep.mock.invocationCallOrder[0] ?? Number.POSITIVE_INFINITY,
+    )
+
+    // However much there is, some of each minute is left to others, and each room has its turn.
+    backlog = Number.POSITIVE_INFINITY
+    await vi.advanceTimersByTimeAsync(58_000)
+    expect(failing.sweep).toHaveBeenCalledTimes(1)
+    await vi.advanceTimersByTimeAsync(42_000)
+    const calls = flooded.sweep.mock.calls.length
+    expect(calls).toBeGreaterThan(1000)
+    expect([failing, last].map(({ sweep }) => sweep.mock.calls.length)).toEqual([2, 2])
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(flooded.sweep).toHaveBeenCalledTimes(calls)
+
+    await vi.advanceTimersByTimeAsync(10_000)
     keeper.stop()
+    const stopped = flooded.sweep.mock.calls.length
+    expect(stopped).toBeGreaterThan(calls)
     await vi.advanceTimersByTimeAsync(180_000)
-    expect(last.sweep).toHaveBeenCalledTimes(2)
+    expect(flooded.sweep).toHaveBeenCalledTimes(stopped)
     vi.useRealTimers()
   })
 })

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import * as client from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type Answer, claimsOf, createFlow, type Flow } from '../support/flow.ts'
@@ -250,6 +251,14 @@ describe('a device that asks', () => {
       scope: 'openid admin:read',
     })
     expect(admin.body.error).toBe('invalid_scope')
+    const long = { client_id: 'tv', scope: 'openid', login_hint: 'l'.repeat(8000) }
+    expect(await postTo(house.url, '/device/auth', long)).toMatchObject({
+      status: 400,
+      body: {
+        error: 'invalid_request',
+        error_description: expect.stringContaining('the request is too long'),
+      },
+    })
     await expect(
       house.addClient('pair', {
         redirectUris: [],
@@ -303,6 +312,22 @@ describe('whoever types a code', () => {
       people.map(({ flow, xsrf }) => flow.post('/device', { xsrf, user_code, confirm: 'yes' })),
     )
     expect(answers.filter(({ status }) => status === 303)).toHaveLength(1)
+  })
+
+  test('or only opens the page leaves nothing for longer than a sign-in may take', async () => {
+    const longest = () =>
+      house.db
+        .selectFrom('oidc_record')
+        .select(sql<number>`max(extract(epoch from expires_at - now()))::float8`.as('seconds'))
+        .where('model', '=', 'Session')
+        .executeTakeFirstOrThrow()
+    await sql`delete from oidc_record where model = 'Session'`.execute(house.db)
+    for (const path of ['/device', '/session/end']) await createFlow(house).request(path)
+    const { seconds } = await longest()
+    expect(seconds).toBeGreaterThan(60)
+    expect(seconds).toBeLessThan(16 * 60)
+    await createFlow(house, { client: { id: 'app', secret: '' } }).complete('alex')
+    expect((await longest()).seconds).toBeGreaterThan(11 * 3600)
   })
 
   test('from another site, or without the page’s token, does nothing [WEB-01]', async () => {

@@ -158,6 +158,23 @@ describe('a pushed authorization request [OIDC-22]', () => {
     expect((await push(flow, {}, rival)).status).toBe(400)
   })
 
+  test('may say what an address can say, and no more, whoever pushes it', async () => {
+    const flow = createFlow(house, { client: { id: 'page', secret: '' } })
+    const pushed = (state: string) =>
+      postTo(house.url, '/request', paramsOf(flow.authorizationUrl({ state })))
+    expect((await pushed('s'.repeat(6000))).status).toBe(201)
+    for (const state of ['s'.repeat(55_000), 'ä'.repeat(2000)])
+      expect(await pushed(state)).toMatchObject({
+        status: 400,
+        body: {
+          error: 'invalid_request',
+          error_description: expect.stringMatching(
+            /^the request is too long: .* 7168 are the most$/,
+          ),
+        },
+      })
+  })
+
   test('can be pushed by a public client', async () => {
     const flow = createFlow(house, { client: { id: 'page', secret: '' } })
     const { status } = await postTo(house.url, '/request', paramsOf(flow.authorizationUrl()))
