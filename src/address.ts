@@ -16,8 +16,11 @@ export function clientAddress(request: IncomingMessage, trustedProxies: number):
   return entry && isIP(entry) ? entry : socket
 }
 
-/** What limits count an address under: IPv4 whole, IPv6 by its /64, which one household has to itself (THR-08). */
-export function addressKey(address: string): string {
+/**
+ * What limits count an address under: IPv4 whole, IPv6 by its /64, which one household has to itself (THR-08).
+ * @param prefix of IPv6; many lines come with 256 of /64, and whoever asks gets a /48
+ */
+export function addressKey(address: string, prefix: 48 | 64 = 64): string {
   if (!isIPv6(address)) return address
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? []
   const left = head.split(':').filter(Boolean)
@@ -28,9 +31,9 @@ export function addressKey(address: string): string {
     ...right,
   ]
   return `${groups
-    .slice(0, 4)
+    .slice(0, prefix / 16)
     .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`
+    .join(':')}::/${prefix}`
 }
 
 /** An address without what may stand around it: brackets, a port, an IPv6 socket's wrapping of IPv4. */

@@ -9,6 +9,8 @@ export interface Circumstances {
   requestId: string | null
   /** fingerprint of the client's address, never the address */
   address: string | null
+  /** fingerprint of the network that its address is one of very many in */
+  network?: string
   /** for the account's owner to know again; told in notices, never recorded */
   place?: { address: string; browser: string }
 }

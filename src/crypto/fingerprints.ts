@@ -7,6 +7,7 @@ export type FingerprintKind =
   | 'phone'
   | 'phone-prefix'
   | 'address'
+  | 'network'
   | 'name'
   | 'client'
   | 'backup-code'

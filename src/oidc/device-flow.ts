@@ -95,11 +95,12 @@ export function createDeviceFlow({ devices, units, pages }: Dependencies) {
   async function findByUserCode(code: string): Promise<AdapterPayload | undefined> {
     // What no device shows needn't be counted.
     if (!USER_CODE.test(code)) return undefined
-    const address = circumstances().address ?? ''
-    const wait = await devices.countTry(address)
+    const { address, network } = circumstances()
+    const from = { address: address ?? '', network: network ?? '' }
+    const wait = await devices.countTry(from)
     if (wait > 0) throw new TooManyCodes(wait)
     const found = await units.current().findByUserCode(code)
-    if (found) await devices.forgiveTry(address)
+    if (found) await devices.forgiveTry(from)
     return found
   }
 

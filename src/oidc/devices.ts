@@ -16,16 +16,27 @@ const EARLY = 0.5
 const WINDOW = 10 * MINUTE
 /** So many are judged from one address. */
 const WRONG_FROM_ADDRESS = 10
+/** So many from one network: a line with IPv6 has more addresses than anybody could count one by one. */
+const WRONG_FROM_NETWORK = 50
 /**
  * So many are judged from everywhere. Of 20⁸ codes, that finds one of a hundred live ones in about five years of
  * guessing without a pause (RFC 8628 section 5.1).
  */
 const WRONG_FROM_EVERYWHERE = 1000
+/** So many from one network all the same, so that guessers don't keep everybody else from connecting. */
+const WRONG_FROM_NETWORK_BEYOND = 1
 const EVERYWHERE = hashToken('everywhere', 'user-code-try')
+
+/** Fingerprints of where a code is typed: its address, and the network that it is one of many in. */
+interface From {
+  address: string
+  network: string
+}
 
 /** What keeps devices patient and guessers out (RFC 8628). */
 export function createDevices({ db, clock }: { db: Db; clock: Clock }) {
-  const addressKey = (address: string) => hashToken(address, 'user-code-try')
+  const addressKey = ({ address }: From) => hashToken(address, 'user-code-try')
+  const networkKey = ({ network }: From) => hashToken(network, 'user-code-network')
 
   return {
     /**
@@ -49,11 +60,10 @@ export function createDevices({ db, clock }: { db: Db; clock: Clock }) {
 
     /**
      * Counts a typed code as wrong before it is looked up, so that a burst finds out no more than the limit lets it.
-     * What one address may no longer try counts nowhere else: nobody can use up everybody's tries alone.
-     * @param address fingerprint of where it was typed
+     * What one address or network may no longer try counts nowhere else.
      * @returns for how many seconds codes aren't judged, 0 if this one may be
      */
-    async countTry(address: string): Promise<number> {
+    async countTry(from: From): Promise<number> {
       const now = clock()
       const ends = (began: ReturnType<typeof sql>) =>
         sql`(${began} + make_interval(secs => ${WINDOW}))`
@@ -67,22 +77,32 @@ export function createDevices({ db, clock }: { db: Db; clock: Clock }) {
         clock,
         { type: 'device.codes-limited' },
         sql`where exists (select from own where wrong = ${WRONG_FROM_ADDRESS + 1})
+          or exists (select from network where wrong = ${WRONG_FROM_NETWORK + 1})
           or exists (select from everywhere where wrong = ${WRONG_FROM_EVERYWHERE + 1})`,
       )
       const { rows } = await sql<{ wait: number }>`
         with own as (
           insert into user_code_try as try (key, began_at, wrong)
-          values (${addressKey(address)}, ${now}, 1) ${again}
+          values (${addressKey(from)}, ${now}, 1) ${again}
+        ),
+        network as (
+          insert into user_code_try as try (key, began_at, wrong)
+          select ${networkKey(from)}::bytea, ${now}, 1 from own
+          where own.wrong <= ${WRONG_FROM_ADDRESS} ${again}
         ),
         everywhere as (
           insert into user_code_try as try (key, began_at, wrong)
-          select ${EVERYWHERE}::bytea, ${now}, 1 from own where own.wrong <= ${WRONG_FROM_ADDRESS} ${again}
+          select ${EVERYWHERE}::bytea, ${now}, 1 from network
+          where network.wrong <= ${WRONG_FROM_NETWORK} ${again}
         ),
         noted as (${limited}),
         ended as (
           select began_at from own where wrong > ${WRONG_FROM_ADDRESS}
           union all
-          select began_at from everywhere where wrong > ${WRONG_FROM_EVERYWHERE}
+          select began_at from network where wrong > ${WRONG_FROM_NETWORK}
+          union all
+          select everywhere.began_at from everywhere, network
+          where everywhere.wrong > ${WRONG_FROM_EVERYWHERE} and network.wrong > ${WRONG_FROM_NETWORK_BEYOND}
         )
         select coalesce(max(greatest(1, ceil(extract(epoch from ${ends(sql`began_at`)} - ${now})))), 0)::int as wait
         from ended`.execute(db)
@@ -90,14 +110,18 @@ export function createDevices({ db, clock }: { db: Db; clock: Clock }) {
     },
 
     /** Takes back the count of a code that was right. */
-    async forgiveTry(address: string): Promise<void> {
+    async forgiveTry(from: From): Promise<void> {
       await sql`
         with own as (
           update user_code_try set wrong = greatest(wrong - 1, 0)
-          where key = ${addressKey(address)} returning key
+          where key = ${addressKey(from)} returning key
+        ),
+        network as (
+          update user_code_try set wrong = greatest(wrong - 1, 0)
+          where key = ${networkKey(from)} and exists (select from own) returning key
         )
         update user_code_try set wrong = greatest(wrong - 1, 0)
-        where key = ${EVERYWHERE}::bytea and exists (select from own)`.execute(db)
+        where key = ${EVERYWHERE}::bytea and exists (select from network)`.execute(db)
     },
 
     /** Deletes what counts no longer, `batch` at most. */

@@ -16,8 +16,12 @@ export function placeOf(ctx: Pick<Context, 'ip' | 'get'>): { address: string; br
 export function createCircumstances(fingerprint: Fingerprints): Middleware {
   return (ctx, next) => {
     const address = fingerprint('address', addressKey(ctx.ip)).subarray(0, ADDRESS_BYTES)
-    const requestId = String(ctx.state.requestId)
-    const where = { requestId, address: address.toString('hex'), place: placeOf(ctx) }
+    const where = {
+      requestId: String(ctx.state.requestId),
+      address: address.toString('hex'),
+      network: fingerprint('network', addressKey(ctx.ip, 48)).toString('hex'),
+      place: placeOf(ctx),
+    }
     return inCircumstances({ actor: 'self', ...where }, next)
   }
 }

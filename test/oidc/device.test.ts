@@ -11,7 +11,7 @@ let house: House
 let other: House
 
 beforeAll(async () => {
-  house = await startHouse()
+  house = await startHouse({ env: { TRUST_PROXY: '1' } })
   other = await startHouse({ beside: house })
   await house.addClient('tv', {
     name: 'Evening TV',
@@ -63,9 +63,10 @@ const poll = (code: string, { id = 'tv', url = house.url } = {}) =>
 const xsrfOf = ({ html }: Answer) => /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? ''
 
 /** Types a code on the page for it. */
-async function type(flow: Flow, code: string): Promise<Answer> {
+async function type(flow: Flow, code: string, from = '127.0.0.1'): Promise<Answer> {
   const page = await flow.request('/device')
-  return flow.post('/device', { xsrf: xsrfOf(page), user_code: code })
+  const fields = { xsrf: xsrfOf(page), user_code: code }
+  return flow.post('/device', fields, { 'x-forwarded-for': from })
 }
 
 /** From the page with the code to the one that comes after "Continue". */
@@ -375,11 +376,29 @@ describe('whoever types a code', () => {
     for (const one of [house, other]) one.moveClock(10 * 60)
     expect((await type(flow, user_code)).html).toContain('Evening TV')
     const waits = await Promise.all(
-      Array.from({ length: 1030 }, (_, count) =>
-        house.rooms.devices.countTry(`address ${count % 120}`),
-      ),
+      Array.from({ length: 1030 }, (_, count) => {
+        const address = `address ${count % 120}`
+        return house.rooms.devices.countTry({ address, network: address })
+      }),
     )
     expect(waits.filter((wait) => wait === 0)).toHaveLength(1000)
-    expect((await type(flow, user_code)).status).toBe(429)
+    // Whoever has typed no wrong code goes on, and has one to get wrong.
+    const guesser = '198.51.100.7'
+    for (const from of ['198.51.100.8', guesser])
+      expect((await type(flow, user_code, from)).html).toContain('Evening TV')
+    expect((await type(flow, 'BCDF-ZZZZ', guesser)).status).toBe(400)
+    expect((await type(flow, user_code, guesser)).status).toBe(429)
+    expect((await type(flow, user_code, '198.51.100.9')).html).toContain('Evening TV')
+  })
+
+  test('wrongly from many addresses of one line stops that network and nobody else [THR-08]', async () => {
+    for (const one of [house, other]) one.moveClock(11 * 60)
+    const { user_code } = await ask()
+    const flow = createFlow(house)
+    for (let line = 0; line < 50; line++)
+      expect((await type(flow, 'BCDF-ZZZZ', `2001:db8:7:${line}::1`)).status).toBe(400)
+    expect((await type(flow, user_code, '2001:db8:7:ffff::1')).status).toBe(429)
+    expect((await type(flow, user_code, '2001:db8:8::1')).html).toContain('Evening TV')
+    expect(await events('device.codes-limited')).toHaveLength(3)
   })
 })
