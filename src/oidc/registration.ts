@@ -37,6 +37,7 @@ type Features = NonNullable<Configuration['features']>
 /** Routes on which clients tell of themselves. */
 const ROUTES = new Set<unknown>(['registration', 'client_update'])
 const POLICY = 'as-an-admin'
+const OWN = 'dyn-'
 
 const text = z.string().max(2000)
 const addresses = z.array(text).max(20)
@@ -127,7 +128,7 @@ export function createRegistration({ enabled, clients, tokens, rules }: Dependen
     registration: {
       enabled,
       initialAccessToken: true,
-      idFactory: () => `dyn-${randomUUID()}`,
+      idFactory: () => `${OWN}${randomUUID()}`,
       policies: { [POLICY]: admit },
     },
     registrationManagement: { enabled, rotateRegistrationAccessToken: true },
@@ -189,6 +190,11 @@ export function createRegistration({ enabled, clients, tokens, rules }: Dependen
       await clients.remove(id)
     },
   }
+}
+
+/** Whether a client registered itself, by its id. One that an admin named alike is trusted no more. */
+export function isByItself(clientId: string): boolean {
+  return clientId.startsWith(OWN)
 }
 
 /** A refusal of ours in the words of RFC 7591 section 3.2.2. */
