@@ -10,6 +10,7 @@ import { Unavailable } from './errors.ts'
 import { createHosted } from './hosted.ts'
 import type { Languages } from './languages/languages.ts'
 import type { ClientThrottle } from './oidc/client-throttle.ts'
+import { hideFromPages } from './oidc/cors.ts'
 import { countEvents } from './oidc/counted.ts'
 import { createLogoutTokens } from './oidc/logout-tokens.ts'
 import { cacheable, createProvider } from './oidc/provider.ts'
@@ -136,6 +137,7 @@ export function createFront(deps: Dependencies): Front {
   provider.use(securityHeaders(issuer.startsWith('https:')))
   provider.use(createKeptAnswers())
   provider.use(cacheable)
+  provider.use(hideFromPages)
   provider.use(createCircumstances(fingerprint))
   provider.use(guardProviderForms(issuer))
   provider.use(languageChoice.note)

@@ -13,6 +13,7 @@ import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
 import { PROOF_ALGORITHMS } from './client-keys.ts'
 import type { ClientRow } from './client-rows.ts'
 import type { Clients } from './clients.ts'
+import { mayPageCall } from './cors.ts'
 import { createDeviceFlow, type DevicePages } from './device-flow.ts'
 import type { Devices } from './devices.ts'
 import { type PlaceOf, recordEvents } from './events.ts'
@@ -129,9 +130,7 @@ export function createProvider(deps: Dependencies): Provider {
     rotateRefreshToken: true,
     // A client registered for refresh tokens gets them; whether they outlive the session is up to offline_access.
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
-    // A single-page app calls from its own origin; nobody else's page may.
-    clientBasedCORS: (_ctx, origin, client) =>
-      client.clientAuthMethod === 'none' && originsOf(client.redirectUris).includes(origin),
+    clientBasedCORS: mayPageCall,
     acceptQueryParamAccessTokens: false,
     allowOmittingSingleRegisteredRedirectUri: false,
     cookies: cookies(deps.cookieKeys, secure),
@@ -211,10 +210,6 @@ export function createProvider(deps: Dependencies): Provider {
   deviceFlow.tellInterval(provider)
   recordEvents(provider, units, deps.placeOf)
   return provider
-}
-
-function originsOf(uris: readonly string[] = []): string[] {
-  return uris.flatMap((uri) => (/^https?:/.test(uri) ? (URL.parse(uri)?.origin ?? []) : []))
 }
 
 /** Keys and discovery are for everybody and may be kept for a while; all else is `no-store`. */

@@ -162,27 +162,58 @@ test('a claim within the client’s scopes is given when it is asked for by name
   })
 })
 
-test('a single-page app redeems its code from its own origin, and nobody else’s page can read the answer (OIDC-37)', async () => {
-  await house.addClient('page', { public: true, redirectUris: ['https://spa.example/cb'] })
-  const ask = async (id: string, origin: string) => {
-    const response = await fetch(`${house.url}/token`, {
-      method: 'POST',
-      headers: { origin },
-      body: new URLSearchParams({
-        grant_type: 'authorization_code',
-        client_id: id,
-        code: 'x',
-        redirect_uri: 'https://spa.example/cb',
-        code_verifier: 'v'.repeat(43),
-      }),
-    })
-    return {
-      allowed: response.headers.get('access-control-allow-origin'),
-      body: await response.text(),
+test('a single-page app calls what it needs from its own origin, and nobody else’s page can read an answer [OIDC-37]', async () => {
+  const page = { id: 'page', secret: '' }
+  const own = 'https://spa.example'
+  await house.addClient('page', { public: true, redirectUris: [REDIRECT_URI, `${own}/cb`] })
+  const flow = createFlow(house, { client: page })
+  const query = await flow.complete('alex')
+  const call = async (path: string, origin: string, init: RequestInit = {}) => {
+    const headers = { ...init.headers, origin }
+    const answer = await fetch(`${house.url}${path}`, { method: 'POST', ...init, headers })
+    const text = await answer.text()
+    return { status: answer.status, for: answer.headers.get('access-control-allow-origin'), text }
+  }
+  const form = (fields: Record<string, string>) => ({
+    body: new URLSearchParams({ client_id: 'page', ...fields }),
+  })
+  const redeem = form({
+    grant_type: 'authorization_code',
+    code: query.get('code') ?? '',
+    redirect_uri: REDIRECT_URI,
+    code_verifier: flow.verifier,
+  })
+  const { text } = await call('/token', own, redeem)
+  const token = String(JSON.parse(text).access_token)
+  const info = { method: 'GET', headers: { authorization: `Bearer ${token}` } }
+  const needed = { '/me': info, '/token': redeem, '/token/revocation': form({ token: 'x' }) }
+  const others = {
+    '/request': form(Object.fromEntries(new URL(flow.authorizationUrl(), own).searchParams)),
+    '/device/auth': form({ scope: 'openid' }),
+    '/token/introspection': form({ token }),
+  }
+  const preflight = {
+    method: 'OPTIONS',
+    headers: { 'access-control-request-method': 'POST', 'access-control-request-headers': 'dpop' },
+  }
+
+  for (const [path, init] of Object.entries(needed)) {
+    expect((await call(path, own, preflight)).for, path).toBe(own)
+    const answer = await call(path, own, init)
+    // A code is redeemed once.
+    expect([answer.status, answer.for], path).toEqual([path === '/token' ? 400 : 200, own])
+    for (const origin of ['https://evil.example', 'null', `${own}.evil.example`]) {
+      const refused = await call(path, origin, init)
+      expect([refused.status, refused.for], path).toEqual([400, null])
+      expect(refused.text).toContain('not allowed for client')
     }
   }
-  expect((await ask('page', 'https://spa.example')).allowed).toBe('https://spa.example')
-  for (const origin of ['https://evil.example', 'null', 'https://spa.example.evil.example']) {
-    expect((await ask('page', origin)).allowed).toBe(null)
+  for (const [path, init] of Object.entries(others)) {
+    expect((await call(path, own, preflight)).for, path).toBe(null)
+    const refused = await call(path, own, init)
+    expect([refused.status, refused.for], path).toEqual([400, null])
+    expect(refused.text).toContain('not allowed for client')
+    expect((await call(path, own, form({ client_id: 'nobody' }))).for, path).toBe(null)
   }
+  expect((await call('/jwks', 'https://evil.example', { method: 'GET' })).for).not.toBe(null)
 })
