@@ -31,6 +31,10 @@ export function createBacklog({ db, clock }: { db: Db; clock: Clock }) {
         sql`select watch_at as at from message where watch_at <= ${now} order by watch_at`,
       )}
       union all ${waiting(
+        'logouts',
+        sql`select next_try_at as at from logout_delivery where next_try_at <= ${now} order by next_try_at`,
+      )}
+      union all ${waiting(
         'imports',
         sql`select created_at as at from import_job
           where source = 'upload' and state in ('waiting', 'running') order by created_at`,
