@@ -24,6 +24,7 @@ export interface RunningServer {
 }
 
 const GRACE_MS = 10_000
+const IDLE_MS = 100
 const RETRY_MS = 1000
 
 /**
@@ -48,7 +49,8 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
       headersTimeout: 10_000,
       requestTimeout: 15_000,
       connectionsCheckingInterval: 1000,
-      keepAliveTimeout: 5_000,
+      // Longer than balancers keep theirs, 60 s with most, so that none sends a request into one that is closing.
+      keepAliveTimeout: 65_000,
       maxHeaderSize: 16_384,
     },
     (request, response) => {
@@ -95,9 +97,11 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
       metricsServer?.close()
       metricsServer?.closeAllConnections()
       const closed = new Promise((resolve) => server.close(resolve))
-      server.closeIdleConnections()
+      // Those, too, that were kept for another request before that was over which is being served on them.
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS)
       const forced = setTimeout(() => server.closeAllConnections(), GRACE_MS).unref()
       await closed
+      clearInterval(idle)
       clearTimeout(forced)
       await ready.catch(() => {})
       await app?.close()

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, get } from 'node:http'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -19,6 +19,7 @@ import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
 import { freePort } from '../support/ports.ts'
+import { head } from '../support/raw.ts'
 
 const MAIN = 'src/main.ts'
 let house: House
@@ -184,12 +185,26 @@ describe('SIGTERM (AVL-10)', () => {
     const instance = await startInstance(house)
     const flow = createFlow(house, { client: app, url: instance.url })
     await flow.begin()
+    // Kept for a balancer's next request, one of them with a body that is still coming after it was refused.
+    const bodies = [0, 20_000].map((length) => {
+      const socket = connect(Number(new URL(instance.url).port), '127.0.0.1')
+      const form = { 'Content-Type': 'application/x-www-form-urlencoded', Connection: undefined }
+      socket.write(head('POST', '/auth', { ...form, 'Content-Length': String(length) }))
+      socket.write('x'.repeat(length / 2))
+      return socket
+    })
+    for (const socket of bodies) {
+      const [said] = await once(socket, 'data')
+      expect(String(said)).toContain('\r\nKeep-Alive: timeout=65\r\n')
+    }
     house.gateway.mode = 'hang'
     // The gateway doesn't answer, so this one is under way for a while.
     const answer = flow.password('alex')
     await pause(700)
     const began = performance.now()
     instance.process.kill('SIGTERM')
+    await instance.says('"stopping"')
+    bodies[1]?.write('x'.repeat(10_000))
     expect((await answer).status).toBe(303)
     expect(await instance.ended).toBe(0)
     expect(performance.now() - began).toBeLessThan(5000)
