@@ -58,12 +58,14 @@ describe('the image', () => {
 describe('compose.yaml', () => {
   const service = z.object({
     image: z.string(),
+    user: z.string().default('0:0'),
     environment: variables.default({}),
     read_only: z.literal(true),
     cap_drop: z.tuple([z.literal('ALL')]),
     security_opt: z.tuple([z.literal('no-new-privileges:true')]),
-    networks: z.array(z.string()),
-    restart: z.literal('unless-stopped'),
+    networks: z.array(z.string()).default([]),
+    restart: z.enum(['unless-stopped', 'no']),
+    depends_on: z.record(z.string(), z.object({ condition: z.string() })).default({}),
     ports: z.array(z.string()).default([]),
     stop_grace_period: z.string().default('10s'),
     healthcheck: z.object({ test: z.array(z.string()) }).optional(),
@@ -93,6 +95,16 @@ describe('compose.yaml', () => {
     expect(services.proxy?.networks).not.toContain('data')
     expect(services.postgres?.networks).toEqual(['data'])
     expect(services.postgres?.image).toMatch(/^postgres:18\.\d/)
+  })
+
+  test('runs nothing for long as root but what gives that up by itself', () => {
+    const asRoot = Object.entries(services).filter(([, { user }]) => /^0\b|^root/.test(user))
+    expect(asRoot.map(([name]) => name)).toEqual(['proxy-volumes', 'postgres'])
+    expect(services['proxy-volumes']).toMatchObject({ restart: 'no', networks: [] })
+    expect(services.proxy?.depends_on['proxy-volumes']).toEqual({
+      condition: 'service_completed_successfully',
+    })
+    expect(services['proxy-volumes']?.image).toBe(services.proxy?.image)
   })
 
   test('has a proxy that asks for readiness and keeps the metrics to itself', () => {
