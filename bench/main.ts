@@ -5,7 +5,8 @@ import { dashboard } from './dashboard/dashboard.ts'
 import { reportDashboard } from './dashboard/report.ts'
 import { startDatabases } from './databases.ts'
 import { benchImport, importReport } from './import/import.ts'
-import { benchPgbouncer, pgbouncerReport } from './pgbouncer/pgbouncer.ts'
+import { findBouncer } from './pgbouncer/bouncer.ts'
+import { benchPgbouncer, NO_BOUNCER, pgbouncerReport } from './pgbouncer/pgbouncer.ts'
 import { pumping } from './pumping/pumping.ts'
 import { report } from './pumping/report.ts'
 import { signInReport } from './sign-in/report.ts'
@@ -53,8 +54,8 @@ const BENCHES: Record<
     )
     return { figures, text: signInReport(figures) }
   },
-  async pgbouncer(databases) {
-    const figures = await benchPgbouncer(databases, { seconds: 20, concurrency: 16 })
+  async pgbouncer(databases, { seconds, rounds }) {
+    const figures = await benchPgbouncer(databases, { seconds, rounds, concurrency: 16 })
     return { figures, text: pgbouncerReport(figures) }
   },
 }
@@ -84,6 +85,12 @@ if (!read.success) {
   const faults = read.error.issues.map(({ path, message }) => `--${path[0]?.toString()} ${message}`)
   console.error(faults.join('\n'))
   process.exit(2)
+}
+
+// Among all of them, it is passed over.
+if (name === 'pgbouncer' && !findBouncer()) {
+  console.error(NO_BOUNCER)
+  process.exit(1)
 }
 
 const databases = await startDatabases()

@@ -5,6 +5,7 @@ import { benchImport, importReport } from '../bench/import/import.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
+import { startChild } from './support/children.ts'
 import { createTestDatabase } from './support/database.ts'
 
 const SHORT: Attack = {
@@ -63,4 +64,10 @@ test('the import bench imports every row, and has figures of it', async () => {
   const figures = await benchImport(createTestDatabase, 700)
   expect(figures).toMatchObject({ rows: 700, seconds: expect.any(Number) })
   expect(importReport(figures)).toMatch(/700 rows .*\n.* rows a second\n.* MB at most/)
+})
+
+test('the bench of PgBouncer, asked for where there is none, says so and fails', async () => {
+  const bench = startChild('bench/main.ts', ['pgbouncer'], { PGBOUNCER: '/nowhere/pgbouncer' })
+  expect(await bench.ended).toBe(1)
+  expect(bench.err).toMatch(/^PgBouncer: there is none here\. .*PGBOUNCER/)
 })

@@ -20,7 +20,8 @@ const LIMITS = [
 ].join('; ')
 
 export function findBouncer(): { path: string; version: string } | undefined {
-  const path = process.env.PGBOUNCER ?? PLACES.find((place) => existsSync(place))
+  const { PGBOUNCER: named } = process.env
+  const path = (named === undefined ? PLACES : [named]).find((place) => existsSync(place))
   if (!path) return undefined
   const told = spawnSync(path, ['--version'], { encoding: 'utf8' })
   return { path, version: /[\d.]+/.exec(told.stdout ?? '')?.[0] ?? 'unknown' }

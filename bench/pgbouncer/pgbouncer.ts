@@ -29,7 +29,10 @@ export interface PgbouncerFigures {
 }
 
 export interface Size {
+  /** of one turn */
   seconds: number
+  /** turns of each */
+  rounds: number
   concurrency: number
 }
 
@@ -42,11 +45,16 @@ const INSTANCES = 2
 const CONNECTIONS = 10
 const SESSIONS = 4
 const PASSWORD = 'correct horse battery'
+export const NO_BOUNCER =
+  'PgBouncer: there is none here. Install it, or name its program by PGBOUNCER, and run this again.'
 
-/** Complete sign-ins on two instances, directly and through PgBouncer in transaction mode. */
+/**
+ * Complete sign-ins on two instances, directly and through PgBouncer in transaction mode. They take turns, round after
+ * round, so that what the machine does beside it meets both alike; the first round only warms up.
+ */
 export async function benchPgbouncer(
   { empty }: Databases,
-  { seconds, concurrency }: Size,
+  { seconds, rounds, concurrency }: Size,
 ): Promise<PgbouncerFigures> {
   const shape = { instances: INSTANCES, connections: CONNECTIONS, sessions: SESSIONS }
   const found = findBouncer()
@@ -59,23 +67,28 @@ export async function benchPgbouncer(
     missingLimits: [],
   }
   if (!found) return figures
-  for (const by of ['directly', 'through PgBouncer']) {
-    const database = await empty()
-    const bouncer =
-      by === 'directly' ? undefined : await startBouncer(found.path, database.url, SESSIONS)
-    const house = await open(bouncer?.url(database.url) ?? database.url, database.db, concurrency)
-    try {
-      const run = await load(house.visitors, seconds)
-      figures.runs.push({ by, ...run })
-      if (!bouncer) continue
-      figures.migrated = house.migrated
-      figures.missingLimits = house.missing
-      figures.locksLeft = await advisoryLocks(database.db)
-    } finally {
-      await house.close()
-      await bouncer?.stop()
-      await database.destroy()
-    }
+  const [straight, beyond] = [await empty(), await empty()]
+  const bouncer = await startBouncer(found.path, beyond.url, SESSIONS)
+  const direct = await open(straight.url, straight.db, concurrency)
+  const pooled = await open(bouncer.url(beyond.url), beyond.db, concurrency)
+  const turns = [
+    { by: 'directly', house: direct, loads: [] as Load[] },
+    { by: 'through PgBouncer', house: pooled, loads: [] as Load[] },
+  ]
+  try {
+    for (let round = 0; round <= rounds; round++)
+      for (const { house, loads } of turns) {
+        const done = await load(house.visitors, seconds)
+        if (round > 0) loads.push(done)
+      }
+    figures.runs = turns.map(({ by, loads }) => ({ by, ...together(loads) }))
+    figures.migrated = pooled.migrated
+    figures.missingLimits = pooled.missing
+    figures.locksLeft = await advisoryLocks(beyond.db)
+  } finally {
+    await Promise.all([direct.close(), pooled.close()])
+    await bouncer.stop()
+    await Promise.all([straight.destroy(), beyond.destroy()])
   }
   return figures
 }
@@ -179,7 +192,15 @@ function variablesFor(url: string, port: number, gateway: FakeTextbee): Record<s
   }
 }
 
-async function load(visitors: readonly Visitor[], seconds: number) {
+/** What was done in one turn. */
+interface Load {
+  /** how long each sign-in took, in milliseconds */
+  took: number[]
+  errors: string[]
+  seconds: number
+}
+
+async function load(visitors: readonly Visitor[], seconds: number): Promise<Load> {
   const took: number[] = []
   const errors: string[] = []
   const began = performance.now()
@@ -197,26 +218,30 @@ async function load(visitors: readonly Visitor[], seconds: number) {
       }
     }),
   )
-  const elapsed = (performance.now() - began) / 1000
-  const sorted = took.toSorted((a, b) => a - b)
+  return { took, errors, seconds: (performance.now() - began) / 1000 }
+}
+
+function together(loads: readonly Load[]) {
+  const took = loads.flatMap((one) => one.took).toSorted((a, b) => a - b)
   return {
     signIns: took.length,
-    errors,
-    perSecond: took.length / elapsed,
-    p95Ms: sorted[Math.floor(sorted.length * 0.95)] ?? 0,
+    errors: loads.flatMap(({ errors }) => errors),
+    perSecond: took.length / loads.reduce((sum, { seconds }) => sum + seconds, 0),
+    p95Ms: took[Math.floor(took.length * 0.95)] ?? 0,
   }
 }
 
 async function advisoryLocks(db: Db): Promise<number> {
   const { rows } = await sql<{ locks: number }>`
-    select count(*)::int as locks from pg_locks where locktype = 'advisory'`.execute(db)
+    select count(*)::int as locks from pg_locks
+    where locktype = 'advisory'
+      and database = (select oid from pg_database where datname = current_database())`.execute(db)
   return rows[0]?.locks ?? 0
 }
 
 export function pgbouncerReport(figures: PgbouncerFigures): string {
   const { version, runs, instances, connections, sessions } = figures
-  if (version === null)
-    return 'PgBouncer: there is none here. Install it, or name it by PGBOUNCER, and run this again.\n'
+  if (version === null) return `${NO_BOUNCER}\n`
   const limits = figures.missingLimits.join(', ') || 'none'
   return [
     `PgBouncer ${version}, transaction mode: ${instances} instances with ${connections} connections each share ${sessions} sessions`,

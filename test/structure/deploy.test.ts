@@ -197,8 +197,12 @@ test('the systemd unit sets variables that are read, and gives it the time it ta
   const unit = read('deploy/systemd/sallyport.service')
   const set = [...unit.matchAll(/^Environment=(.+)$/gm)].flatMap(([, all = '']) => all.split(' '))
   expect(unread(Object.fromEntries(set.map((one) => one.split('=', 2))))).toEqual([])
-  expect(unit).toMatch(
-    /^ExecStart=\S+\/node_modules\/\.bin\/node --max-semi-space-size=4 src\/main\.ts$/m,
+  const started =
+    /^ExecStart=(\S+)\/node_modules\/\.bin\/node --max-semi-space-size=4 src\/main\.ts$/m
+  const page = read('docs/deploy.md')
+  expect(page).toContain(
+    `npm install --prefix ${started.exec(unit)?.[1]} node@${devDependencies.node} `,
   )
+  expect(page).toMatch(/^cd \/opt\/sallyport && npm ci --omit=dev$/m)
   expect(Number(/^TimeoutStopSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThanOrEqual(NEEDED_SECONDS)
 })

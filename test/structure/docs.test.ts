@@ -79,6 +79,16 @@ describe('the pages', () => {
   })
 })
 
+test('npm run test:faults runs what the page of faults names', () => {
+  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const filters = String(scripts['test:faults']).match(/(?<= )test\/\S+/g) ?? []
+  const named = pages
+    .filter(({ path }) => path === 'docs/faults.md')
+    .flatMap(({ text }) => text.match(/test\/\S+\.test\.ts/g) ?? [])
+  expect(named.length).toBeGreaterThan(15)
+  expect(named.filter((path) => !filters.some((filter) => path.includes(filter)))).toEqual([])
+})
+
 test('.env.example sets only variables that are read', () => {
   const names = readFileSync(join(ROOT, '.env.example'), 'utf8').matchAll(/^([A-Z_]+)=/gm)
   expect(
