@@ -93,7 +93,7 @@ async function fill(): Promise<void> {
     select ${key}, floor(extract(epoch from ${age('27 hours', '24 hours')}) / 300), array_fill(1, array[13])
     from ${rows}`.execute(db)
   await sql`insert into send_traffic (country, slot, sends, passes)
-    select 'c' || i, floor(extract(epoch from ${age('25 hours', '24 hours')}) / 300), 1, 0 from ${rows}`.execute(
+    select 'c' || i, floor(extract(epoch from ${age('25 hours', '23 hours 50 minutes')}) / 300), 1, 0 from ${rows}`.execute(
     db,
   )
   await sql`insert into send_day (country, day, passes)
