@@ -24,7 +24,7 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | '
   languages: Languages
   rooms: Pick<
     Rooms,
-    'vault' | 'fingerprint' | 'alerts' | 'outbound' | 'strictOutbound' | 'sendStates'
+    'vault' | 'fingerprint' | 'alerts' | 'outbound' | 'registrationOutbound' | 'sendStates'
   >
 }
 
@@ -39,7 +39,7 @@ export function createDelivery({
   languages,
   rooms,
 }: Dependencies) {
-  const { vault, fingerprint, alerts, outbound, strictOutbound, sendStates } = rooms
+  const { vault, fingerprint, alerts, outbound, registrationOutbound, sendStates } = rooms
   const outbox = createOutbox()
   const { sms } = config
   const named = { texts: sms.gateways, routes: sms.routes, calls: sms.voiceGateways }
@@ -128,7 +128,7 @@ export function createDelivery({
       await Promise.all(workers.map((worker) => worker.idle()))
       await Promise.all([messenger.idle(), alerts.idle()])
       mailer.close()
-      await Promise.all([outbound.close(), strictOutbound.close()])
+      await Promise.all([outbound.close(), registrationOutbound.close()])
     },
   }
 }

@@ -91,7 +91,7 @@ export function createFront(deps: Dependencies): Front {
     registrations: rooms.registrations,
     subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,
-    fetchStrictly: rooms.strictOutbound.fetch,
+    fetchForRegistered: rooms.registrationOutbound.fetch,
     languages: deps.languages.all.map(({ tag }) => tag),
     ...(trustedDevices.offered && {
       isTrusted: async (ctx, accountId) => {

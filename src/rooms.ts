@@ -63,8 +63,8 @@ export async function createRooms(
 ) {
   const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
   const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
-  // What apps say of themselves leads to no host that the operator trusts for webhooks.
-  const strictOutbound = createOutbound({ trustedHosts: new Set() })
+  // What apps say of themselves leads to no host that the operator trusts admins with.
+  const registrationOutbound = createOutbound({ trustedHosts: config.registrationHosts })
   const vault = createVault(secrets.encryptionKeys, alerts.decryptFailed, onSeal)
   const pepper = await openPepper(db, vault)
   const fingerprint = createFingerprints(pepper)
@@ -145,7 +145,7 @@ export async function createRooms(
     afterRestore: createAfterRestore({ db, clock, audit }),
     alerts,
     outbound,
-    strictOutbound,
+    registrationOutbound,
     webhooks: createWebhooks({ db, clock, vault, outbound }),
     vault,
     fingerprint,
@@ -183,7 +183,11 @@ export async function createRooms(
       enabled: config.dynamicRegistration,
       clients,
       tokens: registrationTokens,
-      rules: { ...rules, judgeUrl: strictOutbound.judge, checkTarget: strictOutbound.check },
+      rules: {
+        ...rules,
+        judgeUrl: registrationOutbound.judge,
+        checkTarget: registrationOutbound.check,
+      },
     }),
     signingKeys: createSigningKeys({
       db,

@@ -148,6 +148,7 @@ function toConfig(v: Variables) {
     },
     secondFactor: v.SECOND_FACTOR,
     dynamicRegistration: v.DYNAMIC_REGISTRATION === 'token',
+    registrationHosts: v.REGISTRATION_ALLOWED_HOSTS,
     selfEnrolment: v.SELF_ENROLMENT === 'first-login',
     phoneSharing: v.PHONE_SHARING,
     bypassCodes: { minutes: v.BYPASS_CODE_MINUTES, consent: v.BYPASS_CODE_CONSENT },

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { languageTags } from '../languages/languages.ts'
 import { asCountry } from '../phone-number.ts'
 import { variable } from './documentation.ts'
-import { cookieKeys, issuer, keyList, url, wholeNumber } from './shapes.ts'
+import { cookieKeys, hosts, issuer, keyList, url, wholeNumber } from './shapes.ts'
 
 /** The provider itself: where it is, what it keeps, how it looks, and what it asks of people. */
 export const general = {
@@ -219,6 +219,12 @@ export const general = {
     meaning:
       '`token`: clients may register themselves (RFC 7591), each with a token that an admin made',
     example: 'token',
+  }),
+  REGISTRATION_ALLOWED_HOSTS: variable('REGISTRATION_ALLOWED_HOSTS', hosts.default(new Set()), {
+    meaning:
+      'hosts of keys and sectors of clients that [register themselves](registration.md), that may be inside your network; comma-separated names and addresses, without ports',
+    example: 'apps.intranet.example',
+    otherwise: 'none: only https: addresses that everyone can reach',
   }),
   PHONE_SHARING: variable('PHONE_SHARING', z.enum(['allow', 'warn', 'refuse']).default('allow'), {
     meaning:

@@ -43,6 +43,7 @@ const GROUPS: ReadonlyArray<{ title: string; readers: Readers }> = [
       LOG_LEVEL: ({ logLevel }) => logLevel,
       AUDIT_RETENTION_DAYS: ({ auditRetentionDays }) => auditRetentionDays,
       DYNAMIC_REGISTRATION: ({ dynamicRegistration }) => (dynamicRegistration ? 'token' : 'off'),
+      REGISTRATION_ALLOWED_HOSTS: ({ registrationHosts }) => [...registrationHosts],
     },
   },
   {

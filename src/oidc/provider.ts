@@ -70,8 +70,8 @@ interface Dependencies {
   subjects: Subjects
   /** guarded: it reaches nothing inside but what the operator trusts */
   fetch(url: string, init?: RequestInit): Promise<Response>
-  /** reaches nothing inside at all */
-  fetchStrictly(url: string, init?: RequestInit): Promise<Response>
+  /** the same for what clients say of themselves, for which the operator trusts other hosts, if any */
+  fetchForRegistered(url: string, init?: RequestInit): Promise<Response>
   /** tags of the languages pages come in */
   languages: readonly string[]
 }
@@ -123,7 +123,7 @@ export function createProvider(deps: Dependencies): Provider {
       const url = input instanceof Request ? input.url : String(input)
       const client = Provider.ctx?.oidc.client
       const byAdmin = client !== undefined && !isByItself(client.clientId)
-      return byAdmin ? deps.fetch(url, init) : deps.fetchStrictly(url, init)
+      return byAdmin ? deps.fetch(url, init) : deps.fetchForRegistered(url, init)
     },
     fetchResponseBodyLimits: { jwks_uri: MOST_KEY_BYTES, sector_identifier_uri: MOST_KEY_BYTES },
     pkce: { required: (_ctx, { clientId }) => needsPkce(rowOf(clientId)) },
