@@ -1,4 +1,5 @@
 import { Unavailable } from '../errors.ts'
+import { TimeIsUp } from './deadline.ts'
 
 /** PostgreSQL error codes that say "not now": the same statement may succeed later. */
 const PASSING = new Set([
@@ -33,6 +34,7 @@ const PASSING_MESSAGES =
 /** Whether an error means that the database can't serve just now, rather than that we asked something wrong. */
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
+  if (error instanceof TimeIsUp) return true
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   return PASSING.has(code) || code.startsWith('08') || PASSING_MESSAGES.test(error.message)
 }

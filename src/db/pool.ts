@@ -3,6 +3,7 @@ import { DatabaseError, Pool, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
 import { tracedWithin, type Work } from '../tracing.ts'
+import { assertInTime } from './deadline.ts'
 import { isPassing } from './faults.ts'
 import { createNamedStatements, type NamedClient, type NamedStatements } from './named.ts'
 
@@ -57,6 +58,7 @@ function withoutDeaf(
   named?: NamedStatements,
 ): PostgresPool {
   async function connect() {
+    assertInTime()
     try {
       return await pool.connect()
     } catch (error) {
@@ -92,6 +94,7 @@ function leaveWhenDeaf(
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
     if (fault) throw fault
+    if (!ENDING.test(sql)) assertInTime()
     const began = performance.now()
     const took = () => (performance.now() - began) / 1000
     try {
@@ -120,6 +123,9 @@ function leaveWhenDeaf(
 
   return { query, release: (destroy) => client.release(destroy || fault !== undefined) }
 }
+
+/** However late, a transaction that was begun is ended, and its connection free for the next. */
+const ENDING = /^(commit|rollback)/i
 
 /** Enough to know a statement by; the longest have some 4,000 characters. */
 const LONGEST_TEXT = 1000

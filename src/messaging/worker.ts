@@ -1,4 +1,5 @@
 import { inCircumstances } from '../audit/circumstances.ts'
+import { unhurried } from '../db/deadline.ts'
 import { untraced } from '../tracing.ts'
 
 /**
@@ -32,7 +33,7 @@ export function createWorker(
     more = true
     // Not in the circumstances of the request that wakes it: it is about others as well.
     const asItself = { actor: 'system', requestId: null, address: null }
-    working ??= untraced(() => inCircumstances(asItself, work))
+    working ??= untraced(() => unhurried(() => inCircumstances(asItself, work)))
       .catch(failed)
       .finally(() => {
         working = undefined

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
+import { unhurried } from '../db/deadline.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import type { Language } from '../languages/language.ts'
@@ -144,10 +145,11 @@ export function createSending(
       language: Language,
       channel: Channel,
     ): Promise<void> {
-      const sending = deliver(verdict, id, language, channel, { unasked: false })
-        .then(async (sent) => {
-          if (sent?.outcome === 'failed') await failed(verdict, id, channel, sent.fault)
-        })
+      // It was counted, so it is sent, and what came of it noted, however slow the database is.
+      const sending = unhurried(async () => {
+        const sent = await deliver(verdict, id, language, channel, { unasked: false })
+        if (sent?.outcome === 'failed') await failed(verdict, id, channel, sent.fault)
+      })
         .catch((error: unknown) =>
           deps.log.error({ challenge: id, error }, 'what came of a send was not noted'),
         )

@@ -2,6 +2,7 @@ import type { Context, Middleware } from 'koa'
 import { addressKey } from '../address.ts'
 import { inCircumstances } from '../audit/circumstances.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
+import { inTime } from '../db/deadline.ts'
 import { browserName } from './browser-name.ts'
 
 /** Enough to tell addresses apart, too little to be asked for more. */
@@ -12,7 +13,10 @@ export function placeOf(ctx: Pick<Context, 'ip' | 'get'>): { address: string; br
   return { address: ctx.ip, browser: browserName(ctx.get('User-Agent')) }
 }
 
-/** Tells what is recorded during a request who acts and from where: the person at the page, unless somebody else says so. */
+/**
+ * Tells what is recorded during a request who acts and from where: the person at the page, unless somebody else says
+ * so; and gives it its time.
+ */
 export function createCircumstances(fingerprint: Fingerprints): Middleware {
   return (ctx, next) => {
     const address = fingerprint('address', addressKey(ctx.ip)).subarray(0, ADDRESS_BYTES)
@@ -22,6 +26,12 @@ export function createCircumstances(fingerprint: Fingerprints): Middleware {
       network: fingerprint('network', addressKey(ctx.ip, 48)).toString('hex'),
       place: placeOf(ctx),
     }
-    return inCircumstances({ actor: 'self', ...where }, next)
+    return inTime(() => inCircumstances({ actor: 'self', ...where }, next), arrivalOf(ctx))
   }
+}
+
+/** When the rest of a request comes that has a body; undefined where there is none. */
+function arrivalOf({ req }: Context): ((then: () => void) => void) | undefined {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = req.headers
+  return length === '0' && encoding === undefined ? undefined : (then) => void req.once('end', then)
 }

@@ -287,18 +287,6 @@ test('an error that nothing caught is logged without what it quotes, and ends th
   expect(instance.out).toContain('"signal":"fault"')
 })
 
-test('a sign-in whose instance stops after the password goes on at another (AVL-09)', async () => {
-  const instance = await startInstance(house)
-  const flow = createFlow(house, { client: app, url: instance.url })
-  await flow.toCode('alex')
-  instance.process.kill('SIGKILL')
-  await instance.ended
-  flow.url = house.url
-  expect((await flow.page()).html).toContain('one-time-code')
-  const query = await flow.resume(await flow.code(house.lastCode()))
-  expect((await flow.redeem(query.get('code') ?? '')).status).toBe(200)
-})
-
 test('a first start without any configuration serves from the embedded database, and a kill -9 does no harm', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'sallyport-start-'))
   const port = String(await freePort())

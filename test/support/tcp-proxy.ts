@@ -40,6 +40,7 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
   const port = await freePort()
   const pairs = new Set<{ near: Socket; far: Socket; deaf: boolean }>()
   let swallowing = false
+  let lateMs = 0
   /** statements to let through before one is lost */
   let loss: { left: number; when: Loss } | undefined
 
@@ -68,6 +69,7 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
     })
     far.on('data', (chunk) => {
       if (lost) end()
+      else if (lateMs > 0) setTimeout(() => near.write(chunk), lateMs)
       else if (!pair.deaf) near.write(chunk)
     })
   })
@@ -99,6 +101,10 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
     hang(): void {
       swallowing = true
       for (const pair of pairs) pair.deaf = true
+    },
+    /** From now on each answer comes so much later, over connections that live on. */
+    delay(ms: number): void {
+      lateMs = ms
     },
     /** Loses the connection at the statement that comes after `left` others. */
     loseAt(left: number, when: Loss): void {
