@@ -7,6 +7,7 @@ import { type Answer, burst, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
 import { createVictims, killAmid } from '../support/killing.ts'
+import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { headingOf } from '../support/second-factors.ts'
 
 /** The steps of sign-ins, and for what table each waits when its instance is killed. */
@@ -40,10 +41,13 @@ let app: { id: string; secret: string }
 let strange: { id: string; secret: string }
 let victims: ReturnType<typeof createVictims>
 let balancer: Balancer | undefined
+/** Where an app hears of sign-outs. */
+let told: Receiver
 
 beforeAll(async () => {
-  house = await startHouse()
-  victims = createVictims(house, STEPS.length + 4)
+  told = await startReceiver()
+  house = await startHouse({ env: { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' } })
+  victims = createVictims(house, STEPS.length + 5)
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
   strange = await house.addClient('strange', { firstParty: false })
   await house.addAccount(ALEX.username)
@@ -52,6 +56,7 @@ afterAll(async () => {
   await balancer?.close()
   await killChildren()
   await house.stop()
+  await told.close()
 })
 
 const newFlow = (url = house.url, client = app) => createFlow(house, { client, url })
@@ -97,12 +102,14 @@ async function goOn(
   until?: Step,
 ): Promise<{ due: Due | undefined; code: string }> {
   let answer = flow.path ? await flow.arrive(new URL(flow.path, house.issuer).href) : undefined
+  const trail: string[] = []
   for (let steps = 0; steps < 30; steps++) {
     const due = dueAfter(flow, person, answer)
     if (!due || due.step === until) return { due, code: codeIn(answer) }
     answer = await due.take()
+    trail.push(`${due.step} ${answer.status} ${headingOf(answer)}`)
   }
-  throw new Error(`stuck at ${answer?.status}: ${answer && headingOf(answer)}`)
+  throw new Error(`stuck: ${trail.join('; ')}`)
 }
 
 /** The family of a code or a refresh token, as the database has it. */
@@ -160,6 +167,30 @@ describe('a sign-in whose instance is killed', () => {
     const { code } = await goOn(flow, person)
     expect((await flow.redeem(code)).status).toBe(200)
   })
+})
+
+test('an instance killed amid telling an app of a sign-out leaves it to another, once its lease is over (AVL-20)', async () => {
+  const instance = await victims.next()
+  const client = await house.addClient('listener', { backchannelLogoutUri: told.url })
+  const flow = newFlow(house.url, client)
+  expect((await flow.redeem((await goOn(flow)).code)).status).toBe(200)
+  flow.url = instance.url
+  told.answer = 'hang'
+  const { html } = await flow.request('/session/end')
+  const xsrf = /name="xsrf" value="(\w+)"/.exec(html)?.[1] ?? ''
+  const out = flow.post('/session/end/confirm', { xsrf, logout: 'yes' })
+  out.catch(() => {})
+  await expect.poll(() => told.requests.length).toBe(1)
+  instance.process.kill('SIGKILL')
+  await instance.ended
+  told.answer = 200
+  const [left] = await house.db.selectFrom('logout_delivery').select('tries').execute()
+  expect(left?.tries).toBe(1)
+  await sql`update logout_delivery set next_try_at = next_try_at - interval '1 minute'`.execute(
+    house.db,
+  )
+  await expect.poll(() => told.requests.length, { timeout: 10_000 }).toBe(2)
+  for (const { body } of told.requests) expect(body).toContain('logout_token=')
 })
 
 test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no sign-in (AVL-09, AVL-10, AVL-18)', {
