@@ -24,7 +24,7 @@ export class TimeIsUp extends Error {
 /**
  * Runs a request's work, which has only so much time for statements. What it began and goes on with after its end, such
  * as sending, has as much as it needs.
- * @param arrived calls back once all of the request has come, unless it has; a sender may be slow
+ * @param arrived calls back once all of a long request has come: its time begins then
  */
 export async function inTime<T>(
   work: () => Promise<T>,

@@ -30,8 +30,12 @@ export function createCircumstances(fingerprint: Fingerprints): Middleware {
   }
 }
 
-/** When the rest of a request comes that has a body; undefined where there is none. */
+/** What comes at once, from any sender. */
+const SHORT_BYTES = 64 * 1024
+
+/** When all of a request is here whose body takes a while; undefined for others. */
 function arrivalOf({ req }: Context): ((then: () => void) => void) | undefined {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = req.headers
-  return length === '0' && encoding === undefined ? undefined : (then) => void req.once('end', then)
+  const short = encoding === undefined && Number(length) <= SHORT_BYTES
+  return short ? undefined : (then) => void req.once('end', then)
 }

@@ -103,7 +103,7 @@ async function goOn(
 ): Promise<{ due: Due | undefined; code: string }> {
   let answer = flow.path ? await flow.arrive(new URL(flow.path, house.issuer).href) : undefined
   const trail: string[] = []
-  for (let steps = 0; steps < 30; steps++) {
+  for (let steps = 0; steps < 60; steps++) {
     const due = dueAfter(flow, person, answer)
     if (!due || due.step === until) return { due, code: codeIn(answer) }
     answer = await due.take()

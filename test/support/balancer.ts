@@ -23,8 +23,10 @@ export async function startBalancer(instances: readonly string[]) {
   }
 
   async function answerOf(incoming: IncomingMessage, body: Buffer): Promise<IncomingMessage> {
+    const mine = turn++
     for (let tries = 1; ; tries++) {
-      const index = turn++ % urls.length
+      // Others take their turns meanwhile.
+      const index = (mine + tries - 1) % urls.length
       try {
         const answer = await pass(index, incoming, body)
         served[index] = (served[index] ?? 0) + 1
