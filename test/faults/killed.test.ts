@@ -16,7 +16,6 @@ const STEPS = [
   { step: 'login page', table: 'oidc_record', waits: 'reading' },
   // The text is counted then, and wasn't sent.
   { step: 'password', table: 'message' },
-  { step: 'enrol-phone', table: 'message' },
   { step: 'code', table: 'challenge' },
   { step: 'enrol-finish', table: 'oidc_record' },
   { step: 'resume', table: 'oidc_record' },
@@ -26,7 +25,7 @@ type Step = (typeof STEPS)[number]['step']
 
 /** A step that is due, and how it is taken. */
 interface Due {
-  step: Step | 'more'
+  step: Step | 'enrol-phone' | 'more'
   take(): Promise<Answer>
 }
 
@@ -47,7 +46,7 @@ let told: Receiver
 beforeAll(async () => {
   told = await startReceiver()
   house = await startHouse({ env: { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' } })
-  victims = createVictims(house, STEPS.length + 5)
+  victims = createVictims(house, STEPS.length + 4)
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
   strange = await house.addClient('strange', { firstParty: false })
   await house.addAccount(ALEX.username)
@@ -196,8 +195,8 @@ test('an instance killed amid telling an app of a sign-out leaves it to another,
 test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no sign-in (AVL-09, AVL-10, AVL-18)', {
   timeout: 90_000,
 }, async () => {
-  const instances = await Promise.all([victims.next(), victims.next()])
-  balancer = await startBalancer(instances.map(({ url }) => url))
+  let instance = await victims.next()
+  balancer = await startBalancer([instance.url, house.url])
   const { urls, url } = balancer
   let over = false
   let signedIn = 0
@@ -214,12 +213,12 @@ test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no
   })
   // Whatever goes wrong is told at the end.
   people.catch(() => {})
-  for (const [index, signal] of (['SIGTERM', 'SIGKILL'] as const).entries()) {
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const seen = signedIn
     while (signedIn < seen + 3) await pause(20)
-    instances[index]?.process.kill(signal)
-    const fresh = await startInstance(house)
-    urls[index] = fresh.url
+    instance.process.kill(signal)
+    instance = await startInstance(house)
+    urls[0] = instance.url
   }
   const seen = signedIn
   while (signedIn < seen + 3) await pause(20)
