@@ -15,6 +15,7 @@ import { countEvents } from './oidc/counted.ts'
 import { createLogoutTokens } from './oidc/logout-tokens.ts'
 import { cacheable, createProvider } from './oidc/provider.ts'
 import { logRefusals } from './oidc/refusal-log.ts'
+import { createRegistration } from './oidc/registration.ts'
 import type { UnitsOfWork } from './oidc/unit-of-work.ts'
 import type { Rooms } from './rooms.ts'
 import { isEnrolled } from './second-factor/enrolled.ts'
@@ -88,7 +89,12 @@ export function createFront(deps: Dependencies): Front {
     apis: rooms.apis,
     replays: rooms.replays,
     devices: rooms.devices,
-    registrations: rooms.registrations,
+    registrations: createRegistration({
+      enabled: config.dynamicRegistration,
+      clients,
+      tokens: rooms.registrationTokens,
+      rules: rooms.registrationRules,
+    }),
     subjects: rooms.subjects,
     fetch: rooms.outbound.fetch,
     fetchForRegistered: rooms.registrationOutbound.fetch,

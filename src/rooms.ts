@@ -25,7 +25,6 @@ import { createClients } from './oidc/clients.ts'
 import { createConsents } from './oidc/consents.ts'
 import { createDevices } from './oidc/devices.ts'
 import { createSigningKeys } from './oidc/keys.ts'
-import { createRegistration } from './oidc/registration.ts'
 import { createRegistrationTokens } from './oidc/registration-tokens.ts'
 import { createReplays } from './oidc/replays.ts'
 import { createSessions } from './oidc/sessions.ts'
@@ -139,7 +138,6 @@ export async function createRooms(
     checkTarget: outbound.check,
   }
   const clients = createClients({ db, clock, vault, rules })
-  const registrationTokens = createRegistrationTokens({ db, clock })
 
   return {
     afterRestore: createAfterRestore({ db, clock, audit }),
@@ -178,17 +176,12 @@ export async function createRooms(
     messageList: createMessageList({ db, prices: config.prices }),
     locks: createLocks({ db, clock, ...accounts }),
     clients,
-    registrationTokens,
-    registrations: createRegistration({
-      enabled: config.dynamicRegistration,
-      clients,
-      tokens: registrationTokens,
-      rules: {
-        ...rules,
-        judgeUrl: registrationOutbound.judge,
-        checkTarget: registrationOutbound.check,
-      },
-    }),
+    registrationTokens: createRegistrationTokens({ db, clock }),
+    registrationRules: {
+      ...rules,
+      judgeUrl: registrationOutbound.judge,
+      checkTarget: registrationOutbound.check,
+    },
     signingKeys: createSigningKeys({
       db,
       vault,

@@ -1,24 +1,31 @@
 import { Command } from 'commander'
-import { addAccountCommands } from './account.ts'
-import { addAfterRestore } from './after-restore.ts'
-import { addAlertCommands } from './alerts.ts'
-import { addApiCommands } from './api.ts'
-import { addAuditCommands } from './audit.ts'
-import { addBackupCodeCommands } from './backup-codes.ts'
-import { addBypassCodeCommands } from './bypass-codes.ts'
-import { addClientCommands } from './client.ts'
-import { addDoctor } from './doctor.ts'
-import { addExportCommands } from './export.ts'
-import { addGatewayCommands } from './gateway.ts'
-import { addImport } from './import.ts'
-import { addKeyCommands } from './keys.ts'
-import { addLimitCommands } from './limits.ts'
-import { addMigrate } from './migrate.ts'
-import { addPhoneCommands } from './phone.ts'
-import { addWebhookCommands } from './webhook.ts'
 
-/** The whole command line; wrong usage and `--help` end in a `CommanderError` instead of the process. */
-export function createProgram(): Command {
+/** Commands by their first word, in the order of the help. What they work with takes most of a command's time to load. */
+const GROUPS = new Map<string, () => Promise<(program: Command) => void>>([
+  ['account', async () => (await import('./account.ts')).addAccountCommands],
+  ['phone', async () => (await import('./phone.ts')).addPhoneCommands],
+  ['backup-codes', async () => (await import('./backup-codes.ts')).addBackupCodeCommands],
+  ['bypass-code', async () => (await import('./bypass-codes.ts')).addBypassCodeCommands],
+  ['client', async () => (await import('./client.ts')).addClientCommands],
+  ['api', async () => (await import('./api.ts')).addApiCommands],
+  ['keys', async () => (await import('./keys.ts')).addKeyCommands],
+  ['import', async () => (await import('./import.ts')).addImport],
+  ['export', async () => (await import('./export.ts')).addExportCommands],
+  ['audit', async () => (await import('./audit.ts')).addAuditCommands],
+  ['limits', async () => (await import('./limits.ts')).addLimitCommands],
+  ['alerts', async () => (await import('./alerts.ts')).addAlertCommands],
+  ['webhook', async () => (await import('./webhook.ts')).addWebhookCommands],
+  ['gateway', async () => (await import('./gateway.ts')).addGatewayCommands],
+  ['after-restore', async () => (await import('./after-restore.ts')).addAfterRestore],
+  ['migrate', async () => (await import('./migrate.ts')).addMigrate],
+  ['doctor', async () => (await import('./doctor.ts')).addDoctor],
+])
+
+/**
+ * The command line; wrong usage and `--help` end in a `CommanderError` instead of the process.
+ * @param first word of what is asked, if it is known: of the commands only its own are loaded then
+ */
+export async function createProgram(first?: string): Promise<Command> {
   const program = new Command('sallyport')
     .description('Accounts, phones and clients of a Sallyport, and the care of its database.')
     // Set before any command is added, since commands take these over from their parent when they are made.
@@ -33,22 +40,10 @@ npm run --silent cli -- COMMAND --json
 
 Exit codes: 0 done, 1 refused (the reason stands on standard error), 2 wrong usage.`,
     )
-  addAccountCommands(program)
-  addPhoneCommands(program)
-  addBackupCodeCommands(program)
-  addBypassCodeCommands(program)
-  addClientCommands(program)
-  addApiCommands(program)
-  addKeyCommands(program)
-  addImport(program)
-  addExportCommands(program)
-  addAuditCommands(program)
-  addLimitCommands(program)
-  addAlertCommands(program)
-  addWebhookCommands(program)
-  addGatewayCommands(program)
-  addAfterRestore(program)
-  addMigrate(program)
-  addDoctor(program)
+  const own = GROUPS.get(first ?? '')
+  for (const load of own ? [own] : GROUPS.values()) {
+    const add = await load()
+    add(program)
+  }
   return program
 }

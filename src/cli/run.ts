@@ -14,7 +14,8 @@ export async function run(): Promise<void> {
     process.exit(REFUSED)
   })
   try {
-    await createProgram().parseAsync()
+    const program = await createProgram(process.argv[2])
+    await program.parseAsync()
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? 0 : WRONG_USAGE

@@ -1,7 +1,6 @@
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Agent, request } from 'undici'
 import { isPublicAddress } from './addresses.ts'
 import { judgeTarget } from './targets.ts'
 
@@ -59,8 +58,19 @@ export function createOutbound({
       (error: NodeJS.ErrnoException) => done(error, ''),
     )
   }
-  const guarded = new Agent({ connect: { timeout: timeoutMs, lookup } })
-  const free = new Agent({ connect: { timeout: timeoutMs } })
+  let loading: ReturnType<typeof load> | undefined
+  // By whoever asks something first: a command line seldom does.
+  const loaded = () => {
+    loading ??= load()
+    return loading
+  }
+
+  async function load() {
+    const { Agent, request } = await import('undici')
+    const guarded = new Agent({ connect: { timeout: timeoutMs, lookup } })
+    const free = new Agent({ connect: { timeout: timeoutMs } })
+    return { request, guarded, free }
+  }
 
   return {
     /** What is wrong with an address, as far as it tells by itself, as the end of a sentence; undefined when nothing is. */
@@ -76,6 +86,7 @@ export function createOutbound({
     async fetch(url: string, { method, headers, body, signal }: RequestInit = {}) {
       const target = judgeTarget(url, trustedHosts)
       if ('problem' in target) throw new Error(`the URL ${target.problem}`)
+      const { request, guarded, free } = await loaded()
       const answer = await request(target.url, {
         method: method === 'POST' ? 'POST' : 'GET',
         headers: Object.fromEntries(new Headers(headers)),
@@ -123,6 +134,7 @@ export function createOutbound({
       if ('problem' in target) return { problem: `the URL ${target.problem}` }
       const signal = AbortSignal.timeout(Math.min(mostMs, timeoutMs))
       try {
+        const { request, guarded, free } = await loaded()
         const answer = await request(target.url, {
           method: 'POST',
           headers,
@@ -140,6 +152,8 @@ export function createOutbound({
 
     /** Lets go of the connections. */
     async close(): Promise<void> {
+      if (!loading) return
+      const { guarded, free } = await loading
       await Promise.all([guarded.destroy(), free.destroy()])
     },
   }

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createProgram } from '../../src/cli/program.ts'
 import { createPlace } from './command-line.ts'
 
+const everyCommand = namesOf(await createProgram())
+
 let out = ''
 let err = ''
 
@@ -26,7 +28,8 @@ afterEach(() => {
 /** Runs wrong usage or `--help` in this process, which is fast: neither gets as far as any work. */
 async function exitCodeOf(args: string[]): Promise<number> {
   try {
-    await createProgram().parseAsync(args, { from: 'user' })
+    const program = await createProgram(args[0])
+    await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode
     throw error
@@ -84,7 +87,7 @@ describe('usage', () => {
     }
   })
 
-  test.each(namesOf(createProgram()))('%s --help has an example, which is right', async (name) => {
+  test.each(everyCommand)('%s --help has an example, which is right', async (name) => {
     expect(await exitCodeOf([...name.split(' '), '--help'])).toBe(0)
     expect(err).toBe('')
     expect(out).toContain('--json')
@@ -102,7 +105,7 @@ function namesOf(command: Command): string[] {
 
 /** Parses an example, without what a shell does with the answer, and does nothing. @returns the command it names */
 async function namedBy(example: string): Promise<string> {
-  const program = createProgram()
+  const program = await createProgram()
   let named = ''
   const disarm = (command: Command, name: string) => {
     command.action(() => {
