@@ -14,11 +14,11 @@ beforeAll(async () => {
 })
 afterAll(() => database.destroy())
 
-/** So many hours before now. */
+/** So many hours before yesterday's noon: at night, hours pass without a code. */
 const ago =
   (hours: number): Clock =>
   () =>
-    sql<Date>`(now() - make_interval(hours => ${hours}))`
+    sql<Date>`(date_trunc('day', now(), 'UTC') - make_interval(hours => ${12 + hours}))`
 
 async function figures() {
   const { rows } = await sql`

@@ -13,18 +13,31 @@ declare module 'vitest' {
   }
 }
 
+/** Of hundreds of databases that live for seconds none is worth cleaning, and nothing needs to survive a crash. */
+const SHORT_LIVED = [
+  'autovacuum=off',
+  'full_page_writes=off',
+  'wal_level=minimal',
+  'max_wal_senders=0',
+  'max_wal_size=8GB',
+  'checkpoint_timeout=1h',
+]
+
 /** Starts one real PostgreSQL server for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const { url, stop } = await startPostgres()
+  const { url, stop } = await startPostgres(SHORT_LIVED)
   project.provide('postgresUrl', url)
   return stop
 }
 
 /**
  * A real PostgreSQL server with a migrated template, `sallyport_template`, to copy databases from.
+ * @param settings more of them, as `name=value`
  * @returns `url` of its maintenance database
  */
-export async function startPostgres(): Promise<{ url: string; stop: () => Promise<void> }> {
+export async function startPostgres(
+  settings: readonly string[] = [],
+): Promise<{ url: string; stop: () => Promise<void> }> {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'))
   const port = await freePort()
   const EmbeddedPostgres = await importWithoutExitHooks()
@@ -36,19 +49,11 @@ export async function startPostgres(): Promise<{ url: string; stop: () => Promis
     persistent: false,
     createPostgresUser: process.getuid?.() === 0,
     postgresFlags: [
-      '-c',
-      'shared_preload_libraries=pg_stat_statements',
-      '-c',
-      'pg_stat_statements.track_planning=on',
-      '-c',
-      'pg_stat_statements.max=500',
-      '-c',
       'fsync=off',
-      '-c',
       'max_connections=400',
-      '-c',
       'listen_addresses=127.0.0.1',
-    ],
+      ...settings,
+    ].flatMap((setting) => ['-c', setting]),
     onLog: () => {},
     onError: () => {},
   })
