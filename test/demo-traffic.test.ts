@@ -58,7 +58,7 @@ test('the demo’s traffic goes on where it ended, and counts as the provider wo
   // The last hours as the provider itself works them out.
   const statistics = createStatistics({ db, clock: ago(0), prices: PRICES })
   const made = await figures()
-  await sql`update roll_up set seen_until = now() - interval '4 hours'`.execute(db)
+  await sql`update roll_up set seen_until = ${ago(4)()}`.execute(db)
   await statistics.rollUp()
   expect(await figures()).toEqual(made)
 })
