@@ -32,5 +32,4 @@ USER 1000:1000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that SIGTERM reaches it.
-# Young objects in 12 MB instead of 96: an idle process then holds 50 MB less.
-CMD ["node", "--max-semi-space-size=4", "src/main.ts"]
+CMD ["node", "src/main.ts"]

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import manifest from '../../package.json' with { type: 'json' }
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import { databaseClock } from '../../src/db/clock.ts'
@@ -66,8 +65,6 @@ export async function prepareOurs(
   return { port, variables, config, secrets: complete, secret }
 }
 
-/** As `npm start` does. */
 export async function startOurs({ variables, port, secret }: Ours, flags: readonly string[] = []) {
-  const own = manifest.scripts.start.split(' ').filter((word) => word.startsWith('--'))
-  return { ...(await startProcess('src/main.ts', port, variables, [...own, ...flags])), secret }
+  return { ...(await startProcess('src/main.ts', port, variables, flags)), secret }
 }

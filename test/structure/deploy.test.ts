@@ -28,9 +28,7 @@ describe('the image', () => {
     expect(dockerfile).toMatch(/^USER (?!0\b)\d+:(?!0\b)\d+$/m)
     expect(dockerfile).toContain('npm ci --omit=dev')
     expect(dockerfile).not.toMatch(/^(ADD|ENV .*KEY)/m)
-    expect(dockerfile.trimEnd().split('\n').at(-1)).toBe(
-      'CMD ["node", "--max-semi-space-size=4", "src/main.ts"]',
-    )
+    expect(dockerfile.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "src/main.ts"]')
   })
 
   test('is made of what .dockerignore lets through, and that is all there', () => {
@@ -197,8 +195,7 @@ test('the systemd unit sets variables that are read, and gives it the time it ta
   const unit = read('deploy/systemd/sallyport.service')
   const set = [...unit.matchAll(/^Environment=(.+)$/gm)].flatMap(([, all = '']) => all.split(' '))
   expect(unread(Object.fromEntries(set.map((one) => one.split('=', 2))))).toEqual([])
-  const started =
-    /^ExecStart=(\S+)\/node_modules\/\.bin\/node --max-semi-space-size=4 src\/main\.ts$/m
+  const started = /^ExecStart=(\S+)\/node_modules\/\.bin\/node src\/main\.ts$/m
   const page = read('docs/deploy.md')
   expect(page).toContain(
     `npm install --prefix ${started.exec(unit)?.[1]} node@${devDependencies.node} `,
