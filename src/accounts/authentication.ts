@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, prepared } from '../db/prepared.ts'
+import { type PlaceOf, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { type Account, type AccountRow, toAccount, usernameKey } from './account.ts'
 import type { Passwords } from './passwords.ts'
@@ -59,20 +59,24 @@ export function createAuthentication(deps: Dependencies) {
   }
 
   /** Counts the try and looks the account up, in one statement. */
-  const counting = prepared((place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on) =>
-    sql<Found>`
-        with counted as (${throttle.countTry(place('key'), place('nameKey'))})
+  const counting = unwaiting(
+    (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
+      sql<Found>`
+        with held as (${throttle.holding(place('key'), waits)}),
+          counted as (${throttle.countTry(place('key'), place('nameKey'), sql`(select count(*) from held) < 2`)})
         select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending, account.*
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
 
-  const concluding = prepared(
-    (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on) =>
+  /** Forgets the failures before a success, and keeps the language it was in, unless somebody else changes the account. */
+  const concluding = unwaiting(
+    (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on, waits) =>
       sql`
-        with forgotten as (${throttle.forgetting(place('key'))}),
-          spoken as (update account set language = ${place('language')}::text
-            where id = ${place('id')} and language is distinct from ${place('language')}::text
-              and ${place('language')}::text is not null),
+        with held as (${throttle.holding(place('key'), waits)}),
+          forgotten as (delete from sign_in_attempt where key in (select key from held)),
+          spoken as (update account set language = ${place('language')}::text where id in (
+            select id from account where id = ${place('id')} and language is distinct from ${place('language')}::text
+              and ${place('language')}::text is not null for no key update skip locked)),
           noted as (${auditEntry(clock, { type: 'password.right', accountId: place('id') })})
         select`.compile(on),
   )

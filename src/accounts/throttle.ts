@@ -30,12 +30,16 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
   function count(
     key: Key,
     pending: 0 | 1,
-    { lock = TRIES, nameKey = null }: { lock?: GrowingLock; nameKey?: Key | null } = {},
+    {
+      lock = TRIES,
+      nameKey = null,
+      once = sql`true`,
+    }: { lock?: GrowingLock; nameKey?: Key | null; once?: RawBuilder<unknown> } = {},
   ): RawBuilder<Counted> {
     const now = clock()
     return sql`
       insert into sign_in_attempt as attempt (key, name_key, failures, pending, last_at)
-      values (${key}, ${nameKey}, 1, ${pending}, ${now})
+      select ${key}, ${nameKey}, 1, ${pending}, ${now} where ${once}
       on conflict (key) do update set
         failures = attempt.failures + 1,
         pending = case when attempt.locked_until is null then attempt.pending else 0 end + ${pending},
@@ -54,8 +58,14 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
      * The counting statement, to stand as a common table expression in front of a look-up. It returns a row
      * if the try may be judged, and none while the key is locked.
      * @param nameKey of the name alone
+     * @param once what must hold, looked at before
      */
-    countTry: (key: Key, nameKey: Key) => count(key, 1, { nameKey }),
+    countTry: (key: Key, nameKey: Key, once: RawBuilder<unknown>) =>
+      count(key, 1, { nameKey, once }),
+
+    /** Holds the key against others who count, `nowait` if it doesn't wait for them: then it fails. */
+    holding: (key: Key, waits: boolean): RawBuilder<unknown> =>
+      sql`select key from sign_in_attempt where key = ${key} for update ${waits ? sql`` : sql`nowait`}`,
 
     /**
      * Whether tries of this key are being judged at this moment. A key that is locked only by them may be

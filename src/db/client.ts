@@ -2,9 +2,10 @@ import { Kysely, PostgresDialect, sql } from 'kysely'
 import { type PoolConfig, types } from 'pg'
 import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
+import type { OnStatementEnd } from './connection.ts'
 import { openEmbedded } from './embedded.ts'
 import { assertVersion, migrate, pendingMigrations } from './migrate.ts'
-import { createPool, type OnStatementEnd } from './pool.ts'
+import { createPool } from './pool.ts'
 import type { Database, Db } from './schema.ts'
 
 export interface OpenDatabase {

@@ -35,7 +35,7 @@ const PASSING_MESSAGES =
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof TimeIsUp) return true
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const code = codeOf(error)
   return PASSING.has(code) || code.startsWith('08') || PASSING_MESSAGES.test(error.message)
 }
 
@@ -43,6 +43,9 @@ export function isPassing(error: unknown): boolean {
 export function asUnavailable(error: unknown): unknown {
   return isPassing(error) ? new Unavailable(error) : error
 }
+
+/** Whether a statement that waits for nobody met a lock. */
+export const isLocked = (error: unknown): boolean => codeOf(error) === '55P03'
 
 const RETRIED = new Set(['40001', '40P01'])
 const RETRIES = 4
@@ -53,8 +56,10 @@ export async function retrying<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      if (!RETRIED.has(code) || attempt === RETRIES) throw error
+      if (!RETRIED.has(codeOf(error)) || attempt === RETRIES) throw error
     }
   }
 }
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''

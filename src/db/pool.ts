@@ -1,14 +1,11 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
-import { DatabaseError, Pool, type PoolConfig } from 'pg'
+import { Pool, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
-import { tracedWithin, type Work } from '../tracing.ts'
+import { type Connection, connectionOver, type OnStatementEnd } from './connection.ts'
 import { assertInTime } from './deadline.ts'
-import { isPassing } from './faults.ts'
-import { createNamedStatements, type NamedClient, type NamedStatements } from './named.ts'
-
-/** Told how long each statement took, and if it failed, whether waiting helps. */
-export type OnStatementEnd = (seconds: number, failed?: 'passing' | 'lasting') => void
+import { createNamedStatements, type NamedStatements } from './named.ts'
+import { createTogether, isSharing } from './together.ts'
 
 interface More {
   /** brings back a server that isn't there any more; tried once when a connection is refused */
@@ -27,7 +24,8 @@ export function createPool(
   log: Log,
   more: More,
 ): PostgresPool & { load(): PoolLoad } {
-  const pool = new Pool(config)
+  // The embedded database takes one statement at a time.
+  const pool = new Pool({ ...config, pipeline: more.ownSessions })
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
   // one of the pool, while it is in use by its own.
   pool.on('error', () => {})
@@ -38,7 +36,7 @@ export function createPool(
     log.warn('a pooler in front of the database loses prepared statements, so none are used'),
   )
   return {
-    ...withoutDeaf(pool, more, more.ownSessions ? named : undefined),
+    ...handingOut(pool, more, named),
     load: () => ({
       used: pool.totalCount - pool.idleCount,
       idle: pool.idleCount,
@@ -48,16 +46,13 @@ export function createPool(
   }
 }
 
-/**
- * After a time-out `pg` would hand the connection out again, and whatever comes next would wait behind the
- * statement that got no answer.
- */
-function withoutDeaf(
+/** Hands out connections: some statements share one with others, whatever else is asked has one of its own. */
+function handingOut(
   pool: Pool,
-  { restore, onStatementEnd }: More,
-  named?: NamedStatements,
+  { restore, onStatementEnd, ownSessions }: More,
+  named: NamedStatements,
 ): PostgresPool {
-  async function connect() {
+  async function taken() {
     assertInTime()
     try {
       return await pool.connect()
@@ -68,11 +63,34 @@ function withoutDeaf(
     }
   }
 
-  return {
-    options: pool.options,
-    connect: async () => leaveWhenDeaf(await connect(), named, onStatementEnd),
-    end: () => pool.end(),
+  const take = async () =>
+    connectionOver(await taken(), ownSessions ? named : undefined, onStatementEnd)
+  const together = createTogether(take)
+
+  async function connect(): Promise<PostgresPoolClient> {
+    let own: Connection | undefined
+
+    async function ask<R>(sql: string, parameters: readonly unknown[]) {
+      if (!own && ownSessions && isSharing(sql))
+        return together((connection) => connection.ask<R>(sql, parameters))
+      own ??= await take()
+      return own.ask<R>(sql, parameters)
+    }
+
+    function query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>
+    function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
+    function query<R>(
+      statement: string | PostgresCursor<R>,
+      parameters: readonly unknown[] = [],
+    ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
+      if (typeof statement !== 'string') throw new TypeError('cursors are not used here')
+      return ask<R>(statement, parameters)
+    }
+
+    return { query, release: (destroy) => own?.release(destroy) }
   }
+
+  return { options: pool.options, connect, end: () => pool.end() }
 }
 
 /** Nobody listens there. */
@@ -82,65 +100,4 @@ function isGone(error: unknown): boolean {
     'code' in error &&
     (error.code === 'ENOENT' || error.code === 'ECONNREFUSED')
   )
-}
-
-function leaveWhenDeaf(
-  client: PostgresPoolClient & NamedClient,
-  named?: NamedStatements,
-  onStatementEnd?: OnStatementEnd,
-): PostgresPoolClient {
-  let fault: unknown
-  const send = named?.over(client)
-
-  async function ask<R>(sql: string, parameters: readonly unknown[]) {
-    if (fault) throw fault
-    if (!ENDING.test(sql)) assertInTime()
-    const began = performance.now()
-    const took = () => (performance.now() - began) / 1000
-    try {
-      const result = await tracedWithin(
-        () => statementWork(sql),
-        () => (send ? send<R>(sql, parameters) : client.query<R>(sql, parameters)),
-      )
-      onStatementEnd?.(took())
-      return result
-    } catch (error) {
-      onStatementEnd?.(took(), isPassing(error) ? 'passing' : 'lasting')
-      if (!(error instanceof DatabaseError)) fault = error
-      throw error
-    }
-  }
-
-  function query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>
-  function query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>
-  function query<R>(
-    statement: string | PostgresCursor<R>,
-    parameters: readonly unknown[] = [],
-  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
-    if (typeof statement !== 'string') throw new TypeError('cursors are not used here')
-    return ask<R>(statement, parameters)
-  }
-
-  return { query, release: (destroy) => client.release(destroy || fault !== undefined) }
-}
-
-/** However late, a transaction that was begun is ended, and its connection free for the next. */
-const ENDING = /^(commit|rollback)/i
-
-/** Enough to know a statement by; the longest have some 4,000 characters. */
-const LONGEST_TEXT = 1000
-
-/** Its text has places for parameters and not their values. */
-function statementWork(sql: string): Work {
-  const text = sql.replace(/\s+/g, ' ').trim()
-  const operation = /^\w+/.exec(text)?.[0].toUpperCase() ?? 'SQL'
-  return {
-    name: operation,
-    kind: 'client',
-    attributes: {
-      'db.system.name': 'postgresql',
-      'db.operation.name': operation,
-      'db.query.text': text.slice(0, LONGEST_TEXT),
-    },
-  }
 }

@@ -1,5 +1,7 @@
 import { type CompiledQuery, type QueryResult, type RawBuilder, sql } from 'kysely'
+import { isLocked } from './faults.ts'
 import type { Db } from './schema.ts'
+import { sharing } from './together.ts'
 
 /**
  * A value that is asked for when its statement is sent. What stands in a statement that is put together once, and isn't
@@ -25,6 +27,7 @@ class Place {
   }
 }
 
+/** A value that is asked for each time the statement is sent. */
 export const late = <T>(value: () => T): RawBuilder<T> => sql<T>`${new Late(value)}`
 
 /** The places of a statement's values, by their names. */
@@ -32,20 +35,49 @@ export type PlaceOf<Values> = <Name extends keyof Values & string>(
   name: Name,
 ) => RawBuilder<Values[Name]>
 
+type Build<Values, Row> = (place: PlaceOf<Values>, on: Db) => CompiledQuery<Row>
+type Run<Values, Row> = (on: Db, values: Values) => Promise<QueryResult<Row>>
+
 /**
  * A statement that is put together once, since that takes longer than to send it. Everything in it that differs from
  * one time to the next has a place of its own, or is `late`.
  */
 export function prepared<Values extends object, Row>(
-  build: (place: PlaceOf<Values>, on: Db) => CompiledQuery<Row>,
-): (on: Db, values: Values) => Promise<QueryResult<Row>> {
+  build: Build<Values, Row>,
+  mark = (sql: string) => sql,
+): Run<Values, Row> {
   let compiled: CompiledQuery<Row> | undefined
   return (on, values) => {
-    compiled ??= build((name) => sql`${new Place(name)}`, on)
+    compiled ??= compile(on)
     const present = (parameter: unknown): unknown => {
       if (parameter instanceof Place) return Reflect.get(values, parameter.name)
       return parameter instanceof Late ? parameter.value() : parameter
     }
     return on.executeQuery<Row>({ ...compiled, parameters: compiled.parameters.map(present) })
   }
+
+  function compile(on: Db): CompiledQuery<Row> {
+    const query = build((name) => sql`${new Place(name)}`, on)
+    return { ...query, sql: mark(query.sql) }
+  }
+}
+
+/** A prepared statement that shares its connection with others, since it is short and waits for no lock. */
+export const shared = <Values extends object, Row>(build: Build<Values, Row>): Run<Values, Row> =>
+  prepared(build, sharing)
+
+/**
+ * A prepared statement that hardly ever meets somebody else's lock: sent in a form that doesn't wait for one, and so
+ * shares its connection; and if it met one, once more in a form that waits.
+ */
+export function unwaiting<Values extends object, Row>(
+  build: (place: PlaceOf<Values>, on: Db, waits: boolean) => CompiledQuery<Row>,
+): Run<Values, Row> {
+  const first = shared<Values, Row>((place, on) => build(place, on, false))
+  const second = prepared<Values, Row>((place, on) => build(place, on, true))
+  return (on, values) =>
+    first(on, values).catch((error) => {
+      if (isLocked(error)) return second(on, values)
+      throw error
+    })
 }

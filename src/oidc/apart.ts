@@ -21,10 +21,13 @@ export async function keepApart(on: Db, name: string): Promise<void> {
 /**
  * The counterpart for those who store, who may do so beside one another. What they look at after it is as it is then,
  * as long as they lock it: a row that has ended meanwhile isn't there to be locked.
+ * @param waits whether for those who end records; else the names that they hold are left out
  */
-export function storeBeside(names: RawBuilder<unknown>): RawBuilder<unknown> {
-  return sql`
-    select pg_advisory_xact_lock_shared(hashtextextended(name, 0)) from unnest(${names}::text[]) as name`
+export function storeBeside(names: RawBuilder<unknown>, waits: boolean): RawBuilder<unknown> {
+  const key = sql`hashtextextended(name, 0)`
+  return waits
+    ? sql`select pg_advisory_xact_lock_shared(${key}) from unnest(${names}::text[]) as name`
+    : sql`select from unnest(${names}::text[]) as name where pg_try_advisory_xact_lock_shared(${key})`
 }
 
 /** Whose end what is stored mustn't come beside. Tokens and codes may: they are worth nothing without their grant. */

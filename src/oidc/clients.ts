@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, prepared } from '../db/prepared.ts'
+import { type PlaceOf, shared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { keepApart, recordsOf } from './apart.ts'
@@ -58,7 +58,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
   const changes = createClientChanges({ db, clock, rules })
 
-  const rowOf = prepared((place: PlaceOf<{ id: string }>, on) =>
+  const rowOf = shared((place: PlaceOf<{ id: string }>, on) =>
     on
       .selectFrom('client as c')
       .select(clientColumns(clock))

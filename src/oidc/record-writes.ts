@@ -1,30 +1,13 @@
 import { type RawBuilder, sql } from 'kysely'
-import { auditEntries, auditEntry, eventsAsJson, type PlainEvent } from '../audit/event.ts'
+import { auditEntries, auditEntry, eventsAsJson } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, prepared } from '../db/prepared.ts'
+import { isLocked } from '../db/faults.ts'
+import { type PlaceOf, prepared, shared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { namesBeside, storeBeside } from './apart.ts'
-import { type Logout, logoutsAsJson, queueLogouts } from './logouts.ts'
-import { OUTLIVING_GRANTS, type PendingRecord, type SealedRecords } from './sealed-records.ts'
-
-/** All that one request writes, in one statement: all of it or, but for revocations, nothing. */
-export interface Batch {
-  upserts: readonly PendingRecord[]
-  destroyed: readonly Buffer[]
-  /** records that may be used once, and must not have been */
-  consumed: readonly Buffer[]
-  /** records that what is written was derived from, and that must still be there */
-  required: readonly Buffer[]
-  /** records that must be as they were read: who decides first about a device decides alone */
-  unchanged: ReadonlyArray<{ key: Buffer; sealed: Buffer }>
-  revokedGrants: readonly Buffer[]
-  /** what is recorded with it */
-  events: readonly PlainEvent[]
-  /** what apps are to be told */
-  logouts: readonly Logout[]
-  /** whether the grants are revoked because something that may be used once was used again */
-  reused: boolean
-}
+import { type Batch, deletesOnlyHeld, FEW, type Shape, shapeOf } from './batch.ts'
+import { logoutsAsJson, queueLogouts } from './logouts.ts'
+import { OUTLIVING_GRANTS, type SealedRecords } from './sealed-records.ts'
 
 /** `used`: something that may be used once had been. `changed`: something required was gone. */
 export type Written = 'stored' | 'used' | 'changed'
@@ -47,46 +30,26 @@ interface Values extends Record<keyof Columns, readonly unknown[]> {
 }
 
 /**
- * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by its
- * index, also in a table that it knows nothing of yet; of the rest, whether there is any.
- */
-type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
-  Record<'unchanged' | 'beside' | 'upserts' | 'events' | 'logouts' | 'reused', boolean>
-
-/** Above it, any number of keys is alike: each is looked for in a list. */
-const FEW = 4
-
-function shapeOf(batch: Batch, beside: readonly string[]): Shape {
-  const few = (keys: readonly unknown[]) => Math.min(keys.length, FEW + 1)
-  return {
-    consumed: few(batch.consumed),
-    required: few(batch.required),
-    destroyed: few(batch.destroyed),
-    revoked: few(batch.revokedGrants),
-    unchanged: batch.unchanged.length > 0,
-    beside: beside.length > 0,
-    upserts: batch.upserts.length > 0,
-    events: batch.events.length > 0,
-    logouts: batch.logouts.length > 0,
-    reused: batch.reused,
-  }
-}
-
-/**
- * The statements that store a whole request's writes: one for each shape, with the parts that there is something for. The rows
- * they depend on are locked and looked at in them, so that of parallel requests one wins and the others store nothing.
+ * The statements that store a whole request's writes: one for each shape, with the parts that there is something for.
+ * The rows they depend on are locked and looked at in them, so that of parallel requests one wins and the others store
+ * nothing. Hardly ever does somebody else hold one of them. So the first try waits for nobody, and may share its
+ * connection; what it can't decide, another try decides that waits.
  */
 export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
   const statements = new Map<string, ReturnType<typeof writeStatement>>()
+
+  function statementFor(shape: Shape) {
+    const name = Object.values(shape).join()
+    const statement = statements.get(name) ?? writeStatement(clock, shape)
+    statements.set(name, statement)
+    return statement
+  }
 
   return async (on: Db, batch: Batch): Promise<Written> => {
     const rows = batch.upserts.map(sealed.columnsOf)
     const beside = namesBeside(rows)
     const shape = shapeOf(batch, beside)
-    const name = Object.values(shape).join()
-    const statement = statements.get(name) ?? writeStatement(clock, shape)
-    statements.set(name, statement)
-    const answer = await statement(on, {
+    const values = {
       ...columnsOf(rows),
       consumed: batch.consumed,
       destroyed: batch.destroyed,
@@ -97,9 +60,22 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
       beside,
       events: eventsAsJson(batch.events),
       logouts: logoutsAsJson(batch.logouts),
-    })
-    return answer.rows[0]?.written ?? 'changed'
+    }
+    const run = async (waits: boolean): Promise<Written> => {
+      const answer = await statementFor({ ...shape, waits })(on, values)
+      return answer.rows[0]?.written ?? 'changed'
+    }
+    if (deletesOnlyHeld(batch)) {
+      const written = await run(false).catch(changedIfLocked)
+      if (written !== 'changed') return written
+    }
+    return run(true)
   }
+}
+
+function changedIfLocked(error: unknown): Written {
+  if (isLocked(error)) return 'changed'
+  throw error
 }
 
 function columnsOf(rows: readonly Columns[]) {
@@ -126,9 +102,11 @@ function writeStatement(clock: Clock, shape: Shape) {
   const guarded = shape.consumed + shape.required > 0 || shape.unchanged || shape.beside
   const stored = guarded ? sql`(select written from verdict) = 'stored'` : sql`true`
 
-  return prepared<Values, { written: Written }>((place, on) => {
+  return shape.waits ? prepared(build) : shared(build)
+
+  function build(place: PlaceOf<Values>, on: Db) {
     const steps = [
-      shape.beside && sql`beside as (${storeBeside(place('beside'))})`,
+      shape.beside && sql`beside as (${storeBeside(place('beside'), shape.waits)})`,
       guarded && sql`held as (${held()}), verdict as (${verdict()})`,
       shape.consumed > 0 &&
         sql`used as (update oidc_record set consumed_at = ${now} where ${isOf('key', 'consumed')} and ${stored})`,
@@ -171,7 +149,7 @@ function writeStatement(clock: Clock, shape: Shape) {
         select key, payload, consumed_at from oidc_record
         where ${isOf('key', 'consumed', 'required')} and (expires_at is null or expires_at > ${now})
           ${shape.beside ? sql`and ${alone()}` : sql``}
-        order by key for update`
+        order by key for update ${shape.waits ? sql`` : sql`nowait`}`
     }
 
     function verdict(): RawBuilder<unknown> {
@@ -197,7 +175,7 @@ function writeStatement(clock: Clock, shape: Shape) {
           or (${isOf('grant_key', 'revoked')} and model <> all(${OUTLIVING_GRANTS}::text[]))
         returning key, model, account_id, client_id`
     }
-  })
+  }
 }
 
 function upsert(

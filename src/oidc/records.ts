@@ -4,10 +4,11 @@ import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
-import { type PlaceOf, prepared } from '../db/prepared.ts'
+import { type PlaceOf, shared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
+import type { Batch } from './batch.ts'
 import { type ClientRow, clientColumns } from './client-rows.ts'
-import { type Batch, createRecordWrites, type Written } from './record-writes.ts'
+import { createRecordWrites, type Written } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
 
 export type Records = ReturnType<typeof createRecords>
@@ -40,16 +41,32 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
 
   /** Finds a live record together with its client, account, grant and session: one round trip instead of five. */
   const statementBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
-    prepared((place: PlaceOf<{ value: Buffer }>, on) => {
+    shared((place: PlaceOf<{ value: Buffer }>, on) => {
       const now = clock()
       return on
         .selectFrom('oidc_record as r')
         .leftJoin('client as c', 'c.id', 'r.client_id')
-        .leftJoin('oidc_record as g', (join) =>
-          join.onRef('g.key', '=', 'r.grant_key').on('g.expires_at', '>', now),
+        .leftJoinLateral(
+          (one) =>
+            one
+              .selectFrom('oidc_record')
+              .select(['key', 'payload'])
+              .whereRef('key', '=', 'r.grant_key')
+              .where('expires_at', '>', now)
+              .limit(1)
+              .as('g'),
+          (join) => join.onTrue(),
         )
-        .leftJoin('oidc_record as s', (join) =>
-          join.onRef('s.uid_key', '=', 'r.session_uid_key').on('s.expires_at', '>', now),
+        .leftJoinLateral(
+          (one) =>
+            one
+              .selectFrom('oidc_record')
+              .select(['key', 'payload'])
+              .whereRef('uid_key', '=', 'r.session_uid_key')
+              .where('expires_at', '>', now)
+              .limit(1)
+              .as('s'),
+          (join) => join.onTrue(),
         )
         .select(['r.key', 'r.payload', 'r.consumed_at'])
         .select(clientColumns(clock))

@@ -2,9 +2,10 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Account } from '../accounts/accounts.ts'
 import type { PlainEvent } from '../audit/event.ts'
+import { type Batch, NOTHING } from './batch.ts'
 import type { ClientRow } from './client-rows.ts'
 import type { Logout } from './logouts.ts'
-import type { Batch, Written } from './record-writes.ts'
+import type { Written } from './record-writes.ts'
 import type { FoundRecord, Records } from './records.ts'
 import {
   endsWithGrant,
@@ -51,18 +52,6 @@ export function createUnitsOfWork(records: Records) {
       return unit
     },
   }
-}
-
-const NOTHING: Batch = {
-  upserts: [],
-  destroyed: [],
-  consumed: [],
-  required: [],
-  unchanged: [],
-  revokedGrants: [],
-  events: [],
-  logouts: [],
-  reused: false,
 }
 
 function createUnit(records: Records) {

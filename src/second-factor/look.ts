@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, prepared } from '../db/prepared.ts'
+import { type PlaceOf, shared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import type { SendProblem } from '../db/tables/second-factor.ts'
 import { UNDELIVERED } from '../messaging/delivery-states.ts'
@@ -186,7 +186,7 @@ export function createLook({
     }
   }
 
-  const ofSeat = prepared((place: PlaceOf<Seat>, on) =>
+  const ofSeat = shared((place: PlaceOf<Seat>, on) =>
     statement(newestOf({ interaction: place('interaction'), browser: place('browser') })).compile(
       on,
     ),
