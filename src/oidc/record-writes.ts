@@ -47,8 +47,8 @@ interface Values extends Record<keyof Columns, readonly unknown[]> {
 }
 
 /**
- * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by its
- * index, also in a table that it knows nothing of yet; of the rest, whether there is any.
+ * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by
+ * its index, also in a table that it knows nothing of yet; of the rest, whether there is any.
  */
 type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
   Record<'unchanged' | 'beside' | 'upserts' | 'events' | 'logouts' | 'reused', boolean>
@@ -73,8 +73,9 @@ function shapeOf(batch: Batch, beside: readonly string[]): Shape {
 }
 
 /**
- * The statements that store a whole request's writes: one for each shape, with the parts that there is something for. The rows
- * they depend on are locked and looked at in them, so that of parallel requests one wins and the others store nothing.
+ * The statements that store a whole request's writes: one for each shape, with the parts that there is something for.
+ * The rows they depend on are locked and looked at in them, so that of parallel requests one wins and the others store
+ * nothing.
  */
 export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
   const statements = new Map<string, ReturnType<typeof writeStatement>>()
