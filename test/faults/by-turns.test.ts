@@ -7,8 +7,8 @@ import { signInToAccount } from '../support/account.ts'
 import { openApi } from '../support/api.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { addAdmin, signInToConsole } from '../support/console.ts'
-import { burst, claimsOf, createFlow, type Flow } from '../support/flow.ts'
-import { otherThan } from '../support/guesses.ts'
+import { burst, claimsOf, createFlow } from '../support/flow.ts'
+import { isSignedIn, otherThan } from '../support/guesses.ts'
 import { type House, PASSWORD, PHONES, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { askForLink, choosePassword, mailedLink } from '../support/links.ts'
 import { postTo } from '../support/proofs.ts'
@@ -74,9 +74,6 @@ async function signedIn(username: string, phone: string = PHONES[0]) {
   expect(status).toBe(200)
   return { flow, body }
 }
-
-const isSignedIn = async (flow: Flow) =>
-  (await flow.request(flow.authorizationUrl({ prompt: 'none' }))).location?.includes('code=')
 
 describe('on two instances, each request at the other one (AVL-11)', () => {
   test('a sign-in goes on: text, wrong code, the text again, a call, tokens, renewal, sign-out', async () => {
@@ -400,6 +397,7 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
     })
     expect(sids).toHaveLength(30)
     expect(new Set(sids).size).toBe(30)
+    // No browser was there, and each test is to have been at both.
     for (let round = 0; round < 2; round++) await fetch(`${house.url}/healthz`)
   })
 

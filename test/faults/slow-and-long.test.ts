@@ -193,7 +193,7 @@ describe('100 kB in any field (AVL-17)', () => {
     }
     const asked = house.statements.slice(before).filter((statement) => !/^select/i.test(statement))
     expect(asked).toEqual([])
-    const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+    const back = await flow.back()
     expect(back.location ?? '').not.toContain('code=')
   })
 
@@ -231,7 +231,7 @@ describe('100 kB in any field (AVL-17)', () => {
 test('where every answer of the database is late, nobody waits for ten seconds, and nothing opens (AVL-23)', async () => {
   const { answers, flow, changed, seconds, open } = await late
   for (const { status } of answers) expect([200, 303, 503]).toContain(status)
-  const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+  const back = await flow.back()
   expect(back.location ?? '').not.toContain('code=')
   expect((await flow.page()).status).toBe(200)
   // Given up amid its transaction, which is no longer open.
