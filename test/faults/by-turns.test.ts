@@ -14,6 +14,7 @@ import { askForLink, choosePassword, mailedLink } from '../support/links.ts'
 import { postTo } from '../support/proofs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { addPhone, appCode, appKeyOn, arrive, backupCodesOn } from '../support/second-factors.ts'
+import { type Said, sendJson } from '../support/send-json.ts'
 
 const BETTER = 'four words nobody guesses'
 const BYE = 'https://rp.example/bye'
@@ -310,15 +311,8 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
   test('an app registers itself, pushes its request, is consented to, and changes itself', async () => {
     const { token } = await house.rooms.registrationTokens.create()
     const said = { client_name: 'Partner', redirect_uris: [REDIRECT_URI] }
-    async function tell(method: string, path: string, bearer: unknown, body?: object) {
-      const answer = await fetch(new URL(path, house.url), {
-        method,
-        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-        ...(body && { body: JSON.stringify(body) }),
-      })
-      const parsed: Record<string, unknown> = JSON.parse(await answer.text())
-      return { status: answer.status, body: parsed }
-    }
+    const tell = (method: string, path: string, bearer: unknown, body?: Said) =>
+      sendJson(method, house.url + path, String(bearer), body)
     const made = await tell('POST', '/reg', token, said)
     expect(made.status).toBe(201)
     const [id, secret] = [String(made.body.client_id), String(made.body.client_secret)]
