@@ -8,22 +8,19 @@ export async function startDatabases() {
   const server = await startPostgres()
   const admin = connect(server.url)
   let count = 0
+
+  async function copyOf(template: string) {
+    const name = `bench_${++count}`
+    await sql`create database ${sql.ref(name)} template ${sql.ref(template)}`.execute(admin)
+    const { href: url } = Object.assign(new URL(server.url), { pathname: `/${name}` })
+    const db = connect(url)
+    return { db, url, destroy: () => db.destroy() }
+  }
+
   return {
-    async fresh() {
-      const name = `bench_${++count}`
-      await sql`create database ${sql.ref(name)} template sallyport_template`.execute(admin)
-      const { href: url } = Object.assign(new URL(server.url), { pathname: `/${name}` })
-      const db = connect(url)
-      return { db, url, destroy: () => db.destroy() }
-    },
+    fresh: () => copyOf('sallyport_template'),
     /** Without a schema. */
-    async empty() {
-      const name = `bench_${++count}`
-      await sql`create database ${sql.ref(name)}`.execute(admin)
-      const { href: url } = Object.assign(new URL(server.url), { pathname: `/${name}` })
-      const db = connect(url)
-      return { db, url, destroy: () => db.destroy() }
-    },
+    empty: () => copyOf('template1'),
     async stop() {
       await admin.destroy()
       await server.stop()

@@ -207,6 +207,7 @@ async function assemble(
       await Promise.all([forgotten.idle(), codes.challenges.idle(), logouts.idle()])
       await delivery.close()
       await Promise.all(workers.map((worker) => worker.idle()))
+      await Promise.all([rooms.outbound.close(), rooms.registrationOutbound.close()])
       await database.close()
     },
   }

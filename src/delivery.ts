@@ -22,10 +22,7 @@ interface Dependencies extends Pick<AppOptions, 'config' | 'secrets' | 'log' | '
   db: Db
   clock: Clock
   languages: Languages
-  rooms: Pick<
-    Rooms,
-    'vault' | 'fingerprint' | 'alerts' | 'outbound' | 'registrationOutbound' | 'sendStates'
-  >
+  rooms: Pick<Rooms, 'vault' | 'fingerprint' | 'alerts' | 'outbound' | 'sendStates'>
 }
 
 /** All that leaves the house: texts, mails, the notices that are queued for either, and alerts. */
@@ -39,7 +36,7 @@ export function createDelivery({
   languages,
   rooms,
 }: Dependencies) {
-  const { vault, fingerprint, alerts, outbound, registrationOutbound, sendStates } = rooms
+  const { vault, fingerprint, alerts, outbound, sendStates } = rooms
   const outbox = createOutbox()
   const { sms } = config
   const named = { texts: sms.gateways, routes: sms.routes, calls: sms.voiceGateways }
@@ -128,7 +125,6 @@ export function createDelivery({
       await Promise.all(workers.map((worker) => worker.idle()))
       await Promise.all([messenger.idle(), alerts.idle()])
       mailer.close()
-      await Promise.all([outbound.close(), registrationOutbound.close()])
     },
   }
 }

@@ -57,7 +57,7 @@ let key: string
 /** an answer that is given again */
 let made: ApiAnswer
 
-/** An account whose texts are told from those of others. */
+/** Each has a phone of their own, so that their texts are told from one another's. */
 const PEOPLE = [
   ['alex', PHONES[0]],
   ['bo', PHONES[1]],

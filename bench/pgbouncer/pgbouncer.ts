@@ -1,17 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { readConfig } from '../../src/config/config.ts'
-import { completeSecrets } from '../../src/config/development-keys.ts'
-import { databaseClock } from '../../src/db/clock.ts'
 import type { Db } from '../../src/db/schema.ts'
-import { createLog } from '../../src/log.ts'
-import { parsePhoneNumber } from '../../src/phone-number.ts'
-import { createRooms } from '../../src/rooms.ts'
-import { startServer } from '../../src/server.ts'
-import { type FakeTextbee, startFakeTextbee } from '../../test/support/fake-textbee.ts'
-import { freePort } from '../../test/support/ports.ts'
 import { findBouncer, startBouncer } from './bouncer.ts'
-import { REDIRECT_URI, signIn, type Visitor } from './visit.ts'
+import { openInstances, type Visitor } from './instances.ts'
 
 export interface PgbouncerFigures {
   /** of PgBouncer; null where there is none, and then there is nothing else */
@@ -44,9 +34,6 @@ interface Databases {
 const INSTANCES = 2
 const CONNECTIONS = 10
 const SESSIONS = 4
-const PASSWORD = 'correct horse battery'
-export const NO_BOUNCER =
-  'PgBouncer: there is none here. Install it, or name its program by PGBOUNCER, and run this again.'
 
 /**
  * Complete sign-ins on two instances, directly and through PgBouncer in transaction mode. They take turns, round after
@@ -69,16 +56,17 @@ export async function benchPgbouncer(
   if (!found) return figures
   const [straight, beyond] = [await empty(), await empty()]
   const bouncer = await startBouncer(found.path, beyond.url, SESSIONS)
-  const direct = await open(straight.url, straight.db, concurrency)
-  const pooled = await open(bouncer.url(beyond.url), beyond.db, concurrency)
-  const turns = [
-    { by: 'directly', house: direct, loads: [] as Load[] },
-    { by: 'through PgBouncer', house: pooled, loads: [] as Load[] },
+  const each = { instances: INSTANCES, connections: CONNECTIONS, people: concurrency }
+  const direct = await openInstances(straight.url, straight.db, each)
+  const pooled = await openInstances(bouncer.url(beyond.url), beyond.db, each)
+  const turns: Turn[] = [
+    { by: 'directly', visitors: direct.visitors, loads: [] },
+    { by: 'through PgBouncer', visitors: pooled.visitors, loads: [] },
   ]
   try {
     for (let round = 0; round <= rounds; round++)
-      for (const { house, loads } of turns) {
-        const done = await load(house.visitors, seconds)
+      for (const { visitors, loads } of turns) {
+        const done = await load(visitors, seconds)
         if (round > 0) loads.push(done)
       }
     figures.runs = turns.map(({ by, loads }) => ({ by, ...together(loads) }))
@@ -93,103 +81,11 @@ export async function benchPgbouncer(
   return figures
 }
 
-/** Instances that start at once on an empty database, an app, and people. */
-async function open(url: string, db: Db, people: number) {
-  const gateway = await startFakeTextbee()
-  const ports = await Promise.all(Array.from({ length: INSTANCES }, freePort))
-  const missing = new Set<string>()
-  let migrated = 0
-  const log = createLog('info', false, {
-    write(line) {
-      const { msg, missing: names } = JSON.parse(line)
-      if (msg === 'migrated') migrated += 1
-      for (const name of names ?? []) missing.add(name)
-    },
-  })
-  const variables = variablesFor(url, ports[0] ?? 0, gateway)
-  const instances = await Promise.all(
-    ports.map((port) => {
-      const { config, secrets } = readConfig({ ...variables, PORT: String(port) })
-      return startServer({ config, secrets: completeSecrets(config, secrets, () => {}), log })
-    }),
-  )
-  await Promise.all(instances.map(({ ready }) => ready))
-  const { config, secrets } = readConfig(variables)
-  const rooms = await createRooms(
-    db,
-    databaseClock,
-    config,
-    completeSecrets(config, secrets, () => {}),
-  )
-  const { secret = '' } = await rooms.clients.create({
-    id: 'app',
-    redirectUris: [REDIRECT_URI],
-    firstParty: true,
-    grants: ['authorization_code', 'refresh_token'],
-  })
-  const codes = codesOf(gateway)
-  const visitors: Visitor[] = []
-  for (let i = 0; i < people; i++) {
-    const username = `person${i}`
-    const number = `+46701${String(230_000 + i)}`
-    const { id } = await rooms.accounts.create({ username, password: PASSWORD })
-    const parsed = parsePhoneNumber(number, '*')
-    if ('fault' in parsed) throw new Error(`${number}: ${parsed.fault}`)
-    await rooms.phones.add(id, parsed, true)
-    let turn = i
-    visitors.push({
-      issuer: config.issuer,
-      client: { id: 'app', secret },
-      username,
-      password: PASSWORD,
-      code: () => codes(number),
-      next: () => `http://localhost:${ports[turn++ % ports.length]}`,
-    })
-  }
-  return {
-    visitors,
-    missing: [...missing],
-    migrated,
-    async close() {
-      await Promise.all(instances.map((instance) => instance.stop()))
-      await gateway.close()
-    },
-  }
-}
-
-/** Takes the code of each text once: each sign-in has one of its own. */
-function codesOf(gateway: FakeTextbee): (number: string) => string | undefined {
-  const taken = new Map<string, number>()
-  return (number) => {
-    const texts = gateway.messages.filter(({ to }) => to === number)
-    const seen = taken.get(number) ?? 0
-    if (texts.length <= seen) return undefined
-    taken.set(number, texts.length)
-    return /#(\d+)$/.exec(texts.at(-1)?.text ?? '')?.[1]
-  }
-}
-
-function variablesFor(url: string, port: number, gateway: FakeTextbee): Record<string, string> {
-  const key = () => randomBytes(32).toString('base64')
-  return {
-    ISSUER: `http://localhost:${port}`,
-    DATABASE_URL: url,
-    DATABASE_POOL_SIZE: String(CONNECTIONS),
-    ENCRYPTION_KEYS: key(),
-    COOKIE_KEYS: key(),
-    SMS_GATEWAYS: 'textbee',
-    TEXTBEE_BASE_URL: gateway.baseUrl,
-    TEXTBEE_API_KEY: gateway.apiKey,
-    TEXTBEE_DEVICE_ID: gateway.deviceId,
-    SMS_LIMIT_PHONE_HOUR: '1000',
-    SMS_LIMIT_PHONE_DAY: '10000',
-    SMS_LIMIT_PREFIX_HOUR: '1000000',
-    SMS_LIMIT_PREFIX_UNANSWERED: '10000',
-    SMS_LIMIT_UNANSWERED: '10000',
-    SMS_LIMIT_IP_HOUR: '1000000',
-    SMS_LIMIT_GLOBAL_HOUR: '1000000',
-    SMS_LIMIT_GLOBAL_DAY: '1000000',
-  }
+/** One way to the database, and what was done by it so far. */
+interface Turn {
+  by: string
+  visitors: readonly Visitor[]
+  loads: Load[]
 }
 
 /** What was done in one turn. */
@@ -210,7 +106,7 @@ async function load(visitors: readonly Visitor[], seconds: number): Promise<Load
       while (performance.now() < until) {
         const start = performance.now()
         try {
-          await signIn(visitor)
+          await visitor.signIn()
           took.push(performance.now() - start)
         } catch (error) {
           errors.push(String(error))
@@ -237,24 +133,4 @@ async function advisoryLocks(db: Db): Promise<number> {
     where locktype = 'advisory'
       and database = (select oid from pg_database where datname = current_database())`.execute(db)
   return rows[0]?.locks ?? 0
-}
-
-export function pgbouncerReport(figures: PgbouncerFigures): string {
-  const { version, runs, instances, connections, sessions } = figures
-  if (version === null) return `${NO_BOUNCER}\n`
-  const limits = figures.missingLimits.join(', ') || 'none'
-  return [
-    `PgBouncer ${version}, transaction mode: ${instances} instances with ${connections} connections each share ${sessions} sessions`,
-    '',
-    '|                   | sign-ins | errors | a second | p95 |',
-    '| ----------------- | -------: | -----: | -------: | --: |',
-    ...runs.map(
-      ({ by, signIns, errors, perSecond, p95Ms }) =>
-        `| ${by.padEnd(17)} | ${signIns} | ${errors.length} | ${perSecond.toFixed(1)} | ${Math.round(p95Ms)} ms |`,
-    ),
-    '',
-    `${figures.migrated} migrations ran through it; advisory locks left behind: ${figures.locksLeft}; limits missing: ${limits}`,
-    ...runs.flatMap(({ errors }) => errors.slice(0, 3)),
-    '',
-  ].join('\n')
 }

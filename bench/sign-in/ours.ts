@@ -23,17 +23,15 @@ const LIMITS = {
   SMS_LIMIT_GLOBAL_DAY: '1000000',
 }
 
-/**
- * Sallyport as in production, but for http on loopback: an app, people, and everything that protects them.
- * @returns the variables for a server, and the app's secret
- */
-export async function prepareOurs(
-  { db, url }: { db: Db; url: string },
-  gateway: { baseUrl: string; apiKey: string; deviceId: string },
-  people: number,
-) {
-  const port = await freePort()
-  const variables = {
+interface Gateway {
+  baseUrl: string
+  apiKey: string
+  deviceId: string
+}
+
+/** Sallyport as in production, but for http on loopback, with everything that protects people. */
+export function variablesFor(port: number, url: string, gateway: Gateway) {
+  return {
     NODE_ENV: 'production',
     HOST: '127.0.0.1',
     PORT: String(port),
@@ -51,6 +49,10 @@ export async function prepareOurs(
     TEXTBEE_DEVICE_ID: gateway.deviceId,
     ...LIMITS,
   }
+}
+
+/** Puts an app, and people with a phone, into a database that has its schema. @returns the app's secret, too */
+export async function furnish(db: Db, variables: Record<string, string>, people: number) {
   const { config, secrets } = readConfig(variables)
   const complete = completeSecrets(config, secrets, () => {})
   const rooms = await createRooms(db, databaseClock, config, complete)
@@ -61,8 +63,20 @@ export async function prepareOurs(
     grants: ['authorization_code', 'refresh_token'],
   })
   await addTexted(rooms, db, people)
+  return { config, secrets: complete, secret }
+}
+
+/** An app and people, with and without a phone. @returns the variables for a server, and the app's secret */
+export async function prepareOurs(
+  { db, url }: { db: Db; url: string },
+  gateway: Gateway,
+  people: number,
+) {
+  const port = await freePort()
+  const variables = variablesFor(port, url, gateway)
+  const furnished = await furnish(db, variables, people)
   await addPlain(db, 0, people)
-  return { port, variables, config, secrets: complete, secret }
+  return { port, variables, ...furnished }
 }
 
 export async function startOurs({ variables, port, secret }: Ours, flags: readonly string[] = []) {

@@ -38,7 +38,7 @@ const BROWSER = {
 export async function signIn(
   visit: Visit,
   username: string,
-  codeOf?: () => string,
+  codeOf?: () => string | Promise<string>,
 ): Promise<Tokens> {
   const { port } = visit
   const cookies = new Map<string, string>()
@@ -83,7 +83,7 @@ export async function signIn(
     ),
   )
   if (codeOf) {
-    const code = codeOf()
+    const code = await codeOf()
     const again = formToken(await browse('GET', at))
     const form = String(new URLSearchParams({ form_token: again, code }))
     at = pathOf(await browse('POST', `${interaction}/code`, form))

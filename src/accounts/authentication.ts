@@ -58,7 +58,7 @@ export function createAuthentication(deps: Dependencies) {
     return numUpdatedRows > 0n ? password_hash : old
   }
 
-  /** Counts the try and looks the account up, in one statement. */
+  /** Counts a try, unless its name is locked, and looks the account up: always one row, whoever there is. */
   const counting = unwaiting(
     (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
       sql<Found>`
@@ -68,7 +68,7 @@ export function createAuthentication(deps: Dependencies) {
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
 
-  /** Forgets the failures before a success, and keeps the language it was in, unless somebody else changes the account. */
+  /** Forgets the failures before a success, keeps the language of its pages if nobody else changes the account, and records it. */
   const concluding = unwaiting(
     (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on, waits) =>
       sql`
@@ -81,6 +81,7 @@ export function createAuthentication(deps: Dependencies) {
         select`.compile(on),
   )
 
+  /** Where the name is locked and others of it are still being judged, waits for them, a second at most. */
   async function countAndFind(key: Buffer, name: string): Promise<Found> {
     const nameKey = fingerprint('name', name)
     for (let waited = 0; ; waited += PENDING_POLL_MS) {

@@ -1,6 +1,7 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { perform, record } from './output.ts'
 import { inSession } from './session.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** More codes than any phone is ever sent, and next to nothing of what a counter holds. */
 const ADVANCE_BY = 1_000_000
@@ -12,7 +13,7 @@ export function addAfterRestore(program: Command): void {
     .option(
       '--advance N',
       'move the counter of each phone on by so many codes',
-      wholeNumber,
+      wholeNumber(1, 999_999_999),
       ADVANCE_BY,
     )
     .option('--end-backup-codes', 'end backup codes, too: some may have been used since the backup')
@@ -57,10 +58,4 @@ export function addAfterRestore(program: Command): void {
       }
     },
   )
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text))
-    throw new InvalidArgumentError('It must be a whole number from 1 to 999999999.')
-  return Number(text)
 }

@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { type Api, unknownApi } from '../oidc/apis.ts'
 import { SIGNING_ALGORITHMS } from '../oidc/key-making.ts'
 import type { NewApi } from '../oidc/new-api.ts'
 import { words } from './client-options.ts'
 import { perform, record, table } from './output.ts'
 import { inSession } from './session.ts'
+import { wholeNumber } from './whole-number.ts'
 
 interface ApiOptions {
   id: string
@@ -25,7 +26,11 @@ export function addApiCommands(program: Command): void {
     .requiredOption('--resource <uri>', 'what apps ask for it by, and what stands in aud')
     .requiredOption('--name <name>', 'what people read on the consent page')
     .requiredOption('--scope <scopes...>', 'what may be asked for there', words)
-    .option('--lifetime <seconds>', 'of its access tokens: 60 to 3600, else 600', seconds)
+    .option(
+      '--lifetime <seconds>',
+      'of its access tokens: 60 to 3600, else 600',
+      wholeNumber(60, 3600),
+    )
     .addOption(
       new Option('--algorithm <name>', 'what they are signed with, else RS256').choices(
         SIGNING_ALGORITHMS,
@@ -90,10 +95,4 @@ function oneApi(api: Api) {
     ['signed with', api.algorithm],
   ])
   return { json: apiAsJson(api), text }
-}
-
-function seconds(text: string): number {
-  const number = Number(text)
-  if (/^\d{2,4}$/.test(text) && number >= 60 && number <= 3600) return number
-  throw new InvalidArgumentError('It must be a whole number from 60 to 3600.')
 }

@@ -1,10 +1,11 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { unknownClient } from '../oidc/client-secrets.ts'
 import { addClientOptions, addTakingAway, type ClientOptions, changesOf } from './client-options.ts'
 import { manyClients, oneClient, withSecret } from './client-output.ts'
 import { perform } from './output.ts'
 import { addRegistrationTokenCommands } from './registration-token.ts'
 import { inSession } from './session.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export function addClientCommands(program: Command): void {
   const noun = program.command('client').description('relying parties that people sign in to')
@@ -46,7 +47,12 @@ export function addClientCommands(program: Command): void {
     .command('rotate-secret')
     .description('make a new secret, shown only now; the old one stays good for a while')
     .argument('<id>')
-    .option('--overlap-hours <number>', 'how long the old one stays good: 0 to 720', hours, 24)
+    .option(
+      '--overlap-hours <number>',
+      'how long the old one stays good: 0 to 720',
+      wholeNumber(0, 720),
+      24,
+    )
   perform(
     rotate,
     'client rotate-secret shop --overlap-hours 48',
@@ -81,10 +87,4 @@ export function addClientCommands(program: Command): void {
     if (!gone) throw unknownClient(id)
     return { json: { client_id: id, deleted: true }, text: `Deleted: ${id}` }
   })
-}
-
-function hours(text: string): number {
-  const number = Number(text)
-  if (/^\d{1,3}$/.test(text) && number <= 720) return number
-  throw new InvalidArgumentError('It must be a whole number from 0 to 720.')
 }

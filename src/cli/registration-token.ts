@@ -1,8 +1,9 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { Refusal } from '../errors.ts'
 import type { RegistrationToken } from '../oidc/registration-tokens.ts'
 import { perform, record, table } from './output.ts'
 import { inSession } from './session.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Initial access tokens, by which clients register themselves where DYNAMIC_REGISTRATION is `token`. */
 export function addRegistrationTokenCommands(parent: Command): void {
@@ -14,8 +15,13 @@ export function addRegistrationTokenCommands(parent: Command): void {
     .command('create')
     .description('make a token, shown only now')
     .option('--name <name>', 'whom or what it is for')
-    .option('--uses <number>', 'how many clients may be registered with it: 1 to 1000', whole, 1)
-    .option('--days <number>', 'how long it is good: 1 to 365', whole, 7)
+    .option(
+      '--uses <number>',
+      'how many clients may be registered with it: 1 to 1000',
+      wholeNumber(1, 1000),
+      1,
+    )
+    .option('--days <number>', 'how long it is good: 1 to 365', wholeNumber(1, 365), 7)
   perform(
     create,
     'client registration-token create --name "Partner Ltd" --uses 5 --days 30',
@@ -63,9 +69,4 @@ export function addRegistrationTokenCommands(parent: Command): void {
 
 function asJson({ id, name, uses, usesLeft, createdAt, expiresAt }: RegistrationToken) {
   return { id, name, uses, uses_left: usesLeft, created_at: createdAt, expires_at: expiresAt }
-}
-
-function whole(text: string): number {
-  if (/^[1-9]\d{0,3}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It must be a whole number.')
 }

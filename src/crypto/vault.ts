@@ -33,10 +33,10 @@ const HEADER_BYTES = 1 + KEY_ID_BYTES
  * A sealed value is: format (1 byte), key id (4), nonce (12, random), cipher text, tag (16). Format and
  * place are authenticated. Each column has a key of its own, derived from the master key.
  *
- * @param masterKeys 32 bytes each; the first seals, all open
  * A column's key may seal 2^32 values, for its nonces are random (NIST SP 800-38D, 8.3): `onSeal` is there to
  * count them, and another master key begins anew.
  *
+ * @param masterKeys 32 bytes each; the first seals, all open
  * @param onFailure told the column of each value that doesn't open, before the error is thrown
  * @param onSeal told the column of each value that is sealed
  */

@@ -34,8 +34,8 @@ export const NOTHING: Batch = {
 }
 
 /**
- * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by its
- * index, also in a table that it knows nothing of yet; of the rest, whether there is any.
+ * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by
+ * its index, also in a table that it knows nothing of yet; of the rest, whether there is any.
  */
 export type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
   Record<'unchanged' | 'beside' | 'upserts' | 'events' | 'logouts' | 'reused', boolean> & {

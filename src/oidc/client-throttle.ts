@@ -35,7 +35,7 @@ interface Dependencies {
  * clients that there aren't, anybody could make up as many as they like.
  */
 export function createClientThrottle({ throttle, units, fingerprint }: Dependencies) {
-  /** what the database keeps the count of */
+  /** until when pairs are locked, as last heard from the database: in milliseconds of `performance.now()` */
   const lockedUntil = new Map<string, number>()
   /** pairs that failed lately, to be forgiven at the next success */
   const unforgiven = new Map<string, Buffer>()

@@ -7,8 +7,9 @@ import { MINUTE } from './lives.ts'
 export type Replays = ReturnType<typeof createReplays>
 
 /**
- * Kept longer than the provider asks: it takes a proof dated five minutes ahead, and that one is good for ten
- * minutes from when it is first shown. It compares whole seconds, so for up to one more, by a clock that isn't quite the database's.
+ * Kept longer than the provider asks: it takes a proof dated five minutes ahead, and that one is good for ten minutes
+ * from when it is first shown. It compares whole seconds, so for up to one more, by a clock that isn't quite the
+ * database's.
  */
 const KEPT_BEYOND = 5 * MINUTE + 10
 

@@ -58,18 +58,19 @@ export function createOutbound({
       (error: NodeJS.ErrnoException) => done(error, ''),
     )
   }
-  let loading: ReturnType<typeof load> | undefined
-  // By whoever asks something first: a command line seldom does.
-  const loaded = () => {
-    loading ??= load()
-    return loading
-  }
 
   async function load() {
     const { Agent, request } = await import('undici')
     const guarded = new Agent({ connect: { timeout: timeoutMs, lookup } })
     const free = new Agent({ connect: { timeout: timeoutMs } })
     return { request, guarded, free }
+  }
+
+  let loading: ReturnType<typeof load> | undefined
+  /** What requests are made with, which is loaded for the first of them: a command seldom makes any. */
+  function loaded() {
+    loading ??= load()
+    return loading
   }
 
   return {

@@ -9,7 +9,8 @@ import { grantClaims } from '../oidc/grant.ts'
 import type { Visitor } from '../second-factor/challenge-parts.ts'
 import type { Pages } from './pages.ts'
 import type { Interaction, SignIn } from './sign-in.ts'
-import { nameOf, type Steps } from './steps.ts'
+import { nameOf } from './step-links.ts'
+import type { Steps } from './steps.ts'
 import type { Visitors } from './visitor.ts'
 
 export type Consent = ReturnType<typeof createConsent>

@@ -3,9 +3,10 @@ import type { Metrics } from '../metrics.ts'
 import { missingOnlySecondFactor } from '../oidc/assurance.ts'
 import type { Challenges } from '../second-factor/challenges.ts'
 import type { Consent } from './consent.ts'
+import { besidePrimary, callable } from './endings.ts'
 import type { Enrolment } from './enrolment.ts'
 import type { SignIn } from './sign-in.ts'
-import { besidePrimary, callable, type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
+import { type Steps, USE_BACKUP_CODE, USE_PASSWORD } from './steps.ts'
 import type { Visitors } from './visitor.ts'
 
 interface Dependencies {

@@ -1,6 +1,8 @@
 import type { Middleware } from 'koa'
 
 const PATHS: ReadonlySet<string> = new Set(['/.well-known/openid-configuration', '/jwks'])
+/** What of an answer is said again beside its body. */
+const HEADERS = ['Content-Type', 'Cache-Control', 'Vary', 'Access-Control-Allow-Origin']
 
 interface Kept {
   headers: Record<string, string>
@@ -26,10 +28,9 @@ export function createKeptAnswers(): Middleware {
       return
     }
     await next()
-    const names = ['Content-Type', 'Cache-Control', 'Vary', 'Access-Control-Allow-Origin']
     if (ctx.status !== 200) return
     answers.set(ctx.path, {
-      headers: Object.fromEntries(names.map((name) => [name, ctx.response.get(name)])),
+      headers: Object.fromEntries(HEADERS.map((name) => [name, ctx.response.get(name)])),
       body: Buffer.from(JSON.stringify(ctx.body)),
       route: Reflect.get(ctx, '_matchedRoute'),
     })

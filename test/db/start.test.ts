@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { Client } from 'pg'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
 import { killChildren, startChild } from '../support/children.ts'
+import { createTestDatabase } from '../support/database.ts'
 import { rotateByEarlierVersion } from '../support/earlier-version.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
@@ -41,15 +41,12 @@ async function jwksOf(url: string): Promise<Array<Record<string, unknown>>> {
 }
 
 test('two instances that start at once on an empty database both serve, and share their keys (AVL-18)', async () => {
-  const admin = new Client({ connectionString: inject('postgresUrl') })
-  await admin.connect()
-  const name = `empty_${randomBytes(6).toString('hex')}`
-  await admin.query(`create database ${name}`)
-  const url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
+  const database = await createTestDatabase('template1')
   const migrated: string[] = []
   const servers = await Promise.all(
     [0, 1, 2].map(async () => {
-      const variables = { ...house.variables, PORT: String(await freePort()), DATABASE_URL: url }
+      const own = { PORT: String(await freePort()), DATABASE_URL: database.url }
+      const variables = { ...house.variables, ...own }
       const { config, secrets } = readConfig(variables)
       return startServer({
         config,
@@ -69,8 +66,7 @@ test('two instances that start at once on an empty database both serve, and shar
   expect(migrated.length).toBeGreaterThan(0)
   expect(new Set(migrated.map((line) => JSON.parse(line).migration)).size).toBe(migrated.length)
   await Promise.all(servers.map((server) => server.stop()))
-  await admin.query(`drop database ${name} with (force)`)
-  await admin.end()
+  await database.destroy()
 })
 
 test('signing keys are sealed in the table, and published without their private parts (CRY-10)', async () => {

@@ -1,8 +1,7 @@
-import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { FakeGateway } from '../support/fake-gateway.ts'
 import { burst, createFlow } from '../support/flow.ts'
-import { reportFrom, SMSTOOLS_WEBHOOK, startSmstools, stateOf } from '../support/gateways.ts'
+import { callFrom, reportFrom, startSmstools, stateOf } from '../support/gateways.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
 import { exchange, head } from '../support/raw.ts'
 
@@ -35,14 +34,6 @@ async function waiting() {
 }
 
 const rows = () => house.db.selectFrom('message').selectAll().execute()
-/** A body of the gateway's, rightly signed. */
-function send(body: string): Promise<Response> {
-  const at = Math.floor(Date.now() / 1000)
-  const v1 = createHmac('sha256', SMSTOOLS_WEBHOOK).update(`${at}.${body}`).digest('hex')
-  const headers = { 'x-smstools-timestamp': String(at), 'x-smstools-signature': `t=${at},v1=${v1}` }
-  return fetch(url('smstools'), { method: 'POST', body, headers })
-}
-
 const url = (name: string) => `${house.url}/webhooks/gateways/${name}`
 
 describe('a delivery report', () => {
@@ -136,12 +127,12 @@ describe('a delivery report', () => {
         `{"webhook_type":"delivery_report","message":{${message},"${key}":{"polluted":true}}}`,
         `[{"webhook_type":"delivery_report","message":{${message}}},{"${key}":{"polluted":true}}]`,
       ]) {
-        const answer = await send(body)
+        const answer = await callFrom(house, body)
         expect([answer.status, await answer.json()], body).toEqual([200, { status: 'ok' }])
       }
     expect(await state()).toBe('accepted')
     expect({}).not.toHaveProperty('polluted')
-    await send(`{"webhook_type":"delivery_report","message":{${message}}}`)
+    await callFrom(house, `{"webhook_type":"delivery_report","message":{${message}}}`)
     expect(await state()).toBe('delivered')
   })
 
@@ -151,7 +142,7 @@ describe('a delivery report', () => {
       webhook_type: 'inbox_message',
       message: { sender: PHONES[0], content: 'YES' },
     })
-    const answer = await send(body)
+    const answer = await callFrom(house, body)
     expect(answer.status).toBe(200)
     expect((await flow.page()).html).toContain('one-time-code')
   })
@@ -175,21 +166,21 @@ test('a flood is cut off before it is read, says when to come again, and hinders
   const post = (last: boolean) =>
     head('POST', path, { 'Content-Length': '2', ...(!last && { Connection: 'keep-alive' }) })
   // One after another without waiting, so that it takes but a moment.
-  async function send(count: number) {
+  async function knock(count: number) {
     const requests = Array.from({ length: count }, (_, index) => `${post(index === count - 1)}{}`)
     const answers = await exchange(Number(new URL(house.url).port), requests.join(''))
     const statuses = answers.match(/(?<=HTTP\/1\.1 )\d{3}/g) ?? []
     expect(statuses).toHaveLength(count)
     return { answers, statuses: new Set(statuses) }
   }
-  const { answers, statuses } = await send(700)
+  const { answers, statuses } = await knock(700)
   expect(statuses).toEqual(new Set(['401', '429']))
   expect(answers).toMatch(/^Retry-After: 60/im)
 
   let over = false
   const flood = (async () => {
     while (!over)
-      for (const status of (await send(200)).statuses) expect(['401', '429']).toContain(status)
+      for (const status of (await knock(200)).statuses) expect(['401', '429']).toContain(status)
   })()
   try {
     const { flow } = await waiting()

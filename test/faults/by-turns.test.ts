@@ -7,13 +7,14 @@ import { signInToAccount } from '../support/account.ts'
 import { openApi } from '../support/api.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { addAdmin, signInToConsole } from '../support/console.ts'
-import { burst, claimsOf, createFlow, type Flow } from '../support/flow.ts'
-import { otherThan } from '../support/guesses.ts'
+import { burst, claimsOf, createFlow } from '../support/flow.ts'
+import { isSignedIn, otherThan } from '../support/guesses.ts'
 import { type House, PASSWORD, PHONES, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { askForLink, choosePassword, mailedLink } from '../support/links.ts'
 import { postTo } from '../support/proofs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { addPhone, appCode, appKeyOn, arrive, backupCodesOn } from '../support/second-factors.ts'
+import { type Said, sendJson } from '../support/send-json.ts'
 
 const BETTER = 'four words nobody guesses'
 const BYE = 'https://rp.example/bye'
@@ -74,9 +75,6 @@ async function signedIn(username: string, phone: string = PHONES[0]) {
   expect(status).toBe(200)
   return { flow, body }
 }
-
-const isSignedIn = async (flow: Flow) =>
-  (await flow.request(flow.authorizationUrl({ prompt: 'none' }))).location?.includes('code=')
 
 describe('on two instances, each request at the other one (AVL-11)', () => {
   test('a sign-in goes on: text, wrong code, the text again, a call, tokens, renewal, sign-out', async () => {
@@ -313,15 +311,8 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
   test('an app registers itself, pushes its request, is consented to, and changes itself', async () => {
     const { token } = await house.rooms.registrationTokens.create()
     const said = { client_name: 'Partner', redirect_uris: [REDIRECT_URI] }
-    async function tell(method: string, path: string, bearer: unknown, body?: object) {
-      const answer = await fetch(new URL(path, house.url), {
-        method,
-        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-        ...(body && { body: JSON.stringify(body) }),
-      })
-      const parsed: Record<string, unknown> = JSON.parse(await answer.text())
-      return { status: answer.status, body: parsed }
-    }
+    const tell = (method: string, path: string, bearer: unknown, body?: Said) =>
+      sendJson(method, house.url + path, String(bearer), body)
     const made = await tell('POST', '/reg', token, said)
     expect(made.status).toBe(201)
     const [id, secret] = [String(made.body.client_id), String(made.body.client_secret)]
@@ -400,6 +391,7 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
     })
     expect(sids).toHaveLength(30)
     expect(new Set(sids).size).toBe(30)
+    // No browser was there, and each test is to have been at both.
     for (let round = 0; round < 2; round++) await fetch(`${house.url}/healthz`)
   })
 

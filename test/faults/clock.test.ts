@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -86,7 +87,7 @@ async function expectOverIsOver(): Promise<void> {
 async function expectNoAgeBelowNothing(): Promise<void> {
   const flow = createFlow(house, { client: app })
   await flow.complete('alex')
-  await new Promise((resolve) => setTimeout(resolve, 2100))
+  await pause(2100)
   flow.url = wrong.url
   const asked = await flow.request(flow.authorizationUrl({ max_age: '1' }))
   expect(asked.location).toContain('/interaction/')

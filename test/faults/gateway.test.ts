@@ -90,7 +90,7 @@ test('a gateway that hangs holds up nothing but its texts (AVL-02)', async () =>
   for (const answer of await Promise.all(passwords))
     expect([303, 429, 503]).toContain(answer.status)
   for (const flow of waiting) {
-    const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+    const back = await flow.back()
     expect(back.location ?? '').not.toContain('code=')
   }
   house.gateway.reset()

@@ -111,7 +111,7 @@ async function goOn(
   throw new Error(`stuck: ${trail.join('; ')}`)
 }
 
-/** The family of a code or a refresh token, as the database has it. */
+/** Whatever there is of a model, and when it was used. */
 const records = (model: string) =>
   house.db.selectFrom('oidc_record').select('consumed_at').where('model', '=', model).execute()
 

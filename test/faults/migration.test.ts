@@ -1,47 +1,36 @@
-import { randomBytes } from 'node:crypto'
-import { Client, Pool } from 'pg'
-import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { sql } from 'kysely'
+import { Pool } from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { migrate } from '../../src/db/migrate.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
-const name = `unmigrated_${randomBytes(6).toString('hex')}`
-let admin: Client
-let client: Client
-let url: string
-
+let database: TestDatabase
 beforeAll(async () => {
-  admin = new Client({ connectionString: inject('postgresUrl') })
-  await admin.connect()
-  await admin.query(`create database ${name}`)
-  url = Object.assign(new URL(inject('postgresUrl')), { pathname: `/${name}` }).href
-  client = new Client({ connectionString: url })
-  await client.connect()
+  database = await createTestDatabase('template1')
 })
-afterAll(async () => {
-  await client.end()
-  await admin.query(`drop database ${name} with (force)`)
-  await admin.end()
-})
+afterAll(() => database.destroy())
 
-const tables = async () =>
-  (
-    await client.query(
-      "select relname from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace",
-    )
-  ).rows
+const run = () => migrate(new Pool({ connectionString: database.url, max: 1 }))
+
+async function tables(): Promise<unknown[]> {
+  const { rows } = await sql`
+    select relname from pg_class
+    where relkind = 'r' and relnamespace = 'public'::regnamespace`.execute(database.db)
+  return rows
+}
 
 test('a migration that fails leaves the schema as it was, and no lock; the next one goes well (AVL-18)', async () => {
   // In the way of the last ones, when most have run.
-  await client.query('create table import_job (id text)')
+  await sql`create table import_job (id text)`.execute(database.db)
   const before = await tables()
-  await expect(migrate(new Pool({ connectionString: url, max: 1 }))).rejects.toThrow(
-    'relation "import_job" already exists',
-  )
+  await expect(run()).rejects.toThrow('relation "import_job" already exists')
   expect(await tables()).toEqual(before)
-  const { rows } = await client.query("select from pg_locks where locktype = 'advisory'")
+  // Those of other databases on the server are other tests'.
+  const { rows } = await sql`
+    select from pg_locks join pg_database on pg_database.oid = database
+    where locktype = 'advisory' and datname = current_database()`.execute(database.db)
   expect(rows).toEqual([])
-  await client.query('drop table import_job')
-  const ran = await Promise.all(
-    [0, 1].map(() => migrate(new Pool({ connectionString: url, max: 1 }))),
-  )
+  await sql`drop table import_job`.execute(database.db)
+  const ran = await Promise.all([run(), run()])
   expect(ran.map(({ length }) => length > 0).toSorted()).toEqual([false, true])
 })

@@ -13,6 +13,7 @@ import { type House, PASSWORD, PHONES, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
 import type { Instance } from '../support/killing.ts'
 import { postTo } from '../support/proofs.ts'
+import { sendJson } from '../support/send-json.ts'
 import { holdOpen } from '../support/slow-sockets.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
@@ -193,7 +194,7 @@ describe('100 kB in any field (AVL-17)', () => {
     }
     const asked = house.statements.slice(before).filter((statement) => !/^select/i.test(statement))
     expect(asked).toEqual([])
-    const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+    const back = await flow.back()
     expect(back.location ?? '').not.toContain('code=')
   })
 
@@ -219,11 +220,8 @@ describe('100 kB in any field (AVL-17)', () => {
       const { status } = await api.call(method, to, { username: long, reason: long })
       expect(TOO_LONG, `${method} ${path}: ${status}`).toContain(status)
     }
-    const registered = await fetch(`${house.url}/reg`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ client_name: long, redirect_uris: [long] }),
-    })
+    const said = { client_name: long, redirect_uris: [long] }
+    const registered = await sendJson('POST', `${house.url}/reg`, token, said)
     expect(TOO_LONG).toContain(registered.status)
   })
 })
@@ -231,7 +229,7 @@ describe('100 kB in any field (AVL-17)', () => {
 test('where every answer of the database is late, nobody waits for ten seconds, and nothing opens (AVL-23)', async () => {
   const { answers, flow, changed, seconds, open } = await late
   for (const { status } of answers) expect([200, 303, 503]).toContain(status)
-  const back = await flow.request(flow.path.replace('/interaction/', '/auth/'))
+  const back = await flow.back()
   expect(back.location ?? '').not.toContain('code=')
   expect((await flow.page()).status).toBe(200)
   // Given up amid its transaction, which is no longer open.

@@ -9,6 +9,7 @@ import { makeCertificate } from '../support/certificate.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { ASSERTION_TYPE, assertion, makePair, postTo } from '../support/proofs.ts'
+import { type Said, sendJson } from '../support/send-json.ts'
 import { inTurn } from '../support/turns.ts'
 
 let house: House
@@ -60,29 +61,9 @@ afterAll(async () => {
   await house.stop()
 })
 
-type Said = Record<string, unknown>
-
-async function send(
-  method: string,
-  target: string,
-  token: string | undefined,
-  said?: Said | string,
-): Promise<{ status: number; body: Said }> {
-  const answer = await fetch(target, {
-    method,
-    headers: {
-      ...(token !== undefined && { authorization: `Bearer ${token}` }),
-      ...(said !== undefined && { 'content-type': 'application/json' }),
-    },
-    ...(said !== undefined && { body: typeof said === 'string' ? said : JSON.stringify(said) }),
-  })
-  const text = await answer.text()
-  return { status: answer.status, body: text ? JSON.parse(text) : {} }
-}
-
 const APP = { client_name: 'Partner', redirect_uris: [REDIRECT_URI] }
 const register = (token: string | undefined, said: Said | string = APP, url = house.url) =>
-  send('POST', `${url}/reg`, token, said)
+  sendJson('POST', `${url}/reg`, token, said)
 
 const newToken = async (uses = 1, days = 1) =>
   (await house.rooms.registrationTokens.create({ uses, days })).token
@@ -93,10 +74,14 @@ const events = (type: string) =>
 describe('registering oneself [OIDC-25]', () => {
   test('is off unless it is switched on', async () => {
     expect((await register(await newToken(), APP, off.url)).status).toBe(404)
-    expect((await send('GET', `${off.url}/reg/x`, 'x')).status).toBe(404)
-    const discovery = await send('GET', `${off.url}/.well-known/openid-configuration`, undefined)
+    expect((await sendJson('GET', `${off.url}/reg/x`, 'x')).status).toBe(404)
+    const discovery = await sendJson(
+      'GET',
+      `${off.url}/.well-known/openid-configuration`,
+      undefined,
+    )
     expect(Object.keys(discovery.body).join()).not.toContain('registration')
-    const on = await send('GET', `${house.url}/.well-known/openid-configuration`, undefined)
+    const on = await sendJson('GET', `${house.url}/.well-known/openid-configuration`, undefined)
     expect(on.body.registration_endpoint).toBe(`${house.issuer}/reg`)
   })
 
@@ -354,7 +339,7 @@ describe('a sector that lists whose it is [OIDC-38]', () => {
     // What is changed later is held against it, too.
     const target = String(body.registration_client_uri)
     const change = (redirects: string[]) =>
-      send('PUT', target, String(body.registration_access_token), {
+      sendJson('PUT', target, String(body.registration_access_token), {
         ...said,
         client_id: id,
         redirect_uris: redirects,
@@ -379,8 +364,8 @@ describe('a client that registered itself', () => {
   test('reads, changes and removes itself, by a token that changes with each change', async () => {
     const { id, uri, token, secret } = await registered()
     const polluted = `{"client_id":"${id}",${JSON.stringify(APP).slice(1, -1)},"__proto__":{"x":1}}`
-    expect((await send('PUT', uri, token, polluted)).status).toBe(400)
-    const read = await send('GET', uri, token)
+    expect((await sendJson('PUT', uri, token, polluted)).status).toBe(400)
+    const read = await sendJson('GET', uri, token)
     expect(read).toMatchObject({
       status: 200,
       body: {
@@ -391,11 +376,11 @@ describe('a client that registered itself', () => {
       },
     })
     const said = { ...APP, client_id: id, client_name: 'Renamed', scope: 'openid email' }
-    const changed = await send('PUT', uri, token, said)
+    const changed = await sendJson('PUT', uri, token, said)
     expect(changed).toMatchObject({ status: 200, body: { client_name: 'Renamed' } })
     const next = String(changed.body.registration_access_token)
     expect(next).not.toBe(token)
-    expect((await send('GET', uri, token)).status).toBe(401)
+    expect((await sendJson('GET', uri, token)).status).toBe(401)
     expect(await house.rooms.clients.show(id)).toMatchObject({
       name: 'Renamed',
       scope: ['openid', 'email'],
@@ -408,13 +393,13 @@ describe('a client that registered itself', () => {
       { ...said, token_endpoint_auth_method: 'none' },
       { ...said, client_secret: 'wrong' },
     ])
-      expect((await send('PUT', uri, next, bad)).status, JSON.stringify(bad)).toBe(400)
+      expect((await sendJson('PUT', uri, next, bad)).status, JSON.stringify(bad)).toBe(400)
     const stranger = await registered()
-    expect((await send('DELETE', uri, stranger.token)).status).toBe(401)
-    expect((await send('DELETE', uri, undefined)).status).toBeGreaterThanOrEqual(400)
-    expect((await send('DELETE', uri, next)).status).toBe(204)
+    expect((await sendJson('DELETE', uri, stranger.token)).status).toBe(401)
+    expect((await sendJson('DELETE', uri, undefined)).status).toBeGreaterThanOrEqual(400)
+    expect((await sendJson('DELETE', uri, next)).status).toBe(204)
     expect(await house.rooms.clients.show(id)).toBeUndefined()
-    expect((await send('GET', uri, next)).status).toBe(401)
+    expect((await sendJson('GET', uri, next)).status).toBe(401)
     expect(await events('client.deleted')).toContainEqual({ client_id: id })
   })
 
@@ -422,7 +407,7 @@ describe('a client that registered itself', () => {
     const { id, uri, token } = await registered()
     const answers = await Promise.all(
       [house, other, house, other].map(({ url }, index) =>
-        send('PUT', uri.replace(house.issuer, url), token, {
+        sendJson('PUT', uri.replace(house.issuer, url), token, {
           ...APP,
           client_id: id,
           client_name: `Name ${index}`,
@@ -439,7 +424,7 @@ describe('a client that registered itself', () => {
   ])('keeps no token that it gets just as an admin %s it', async (_what, byAdmin) => {
     for (const order of ['before', 'after']) {
       const { id, uri, token } = await registered()
-      const itself = () => send('PUT', uri, token, { ...APP, client_id: id })
+      const itself = () => sendJson('PUT', uri, token, { ...APP, client_id: id })
       const admin = () => byAdmin(id)
       if (order === 'before') await inTurn(house, 'RegistrationAccessToken', itself, admin)
       else await inTurn(house, 'RegistrationAccessToken', admin, itself)
@@ -452,12 +437,12 @@ describe('a client that registered itself', () => {
     const { id, uri, token } = await registered()
     await house.rooms.clients.patch(id, { firstParty: true })
     const said = { ...APP, client_id: id, redirect_uris: ['https://evil.example/cb'] }
-    expect((await send('PUT', uri, token, said)).status).toBe(401)
+    expect((await sendJson('PUT', uri, token, said)).status).toBe(401)
     expect((await house.rooms.clients.list()).find((one) => one.id === id)).toMatchObject({
       redirectUris: [REDIRECT_URI],
       registeredBy: expect.any(String),
     })
     await house.rooms.clients.remove(id)
-    expect((await send('GET', uri, token)).status).toBe(401)
+    expect((await sendJson('GET', uri, token)).status).toBe(401)
   })
 })

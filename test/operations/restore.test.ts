@@ -4,6 +4,7 @@ import { createPlace, type Place, randomKey } from '../cli/command-line.ts'
 import { snapshotOf, type TestDatabase } from '../support/database.ts'
 import { claimsOf, createFlow, type Flow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
+import { sendJson } from '../support/send-json.ts'
 
 let house: House
 let backup: TestDatabase
@@ -66,17 +67,13 @@ test('after going back to a backup, one command lets nothing of the time since h
     .execute()
   const { token: mayRegister } = await house.rooms.registrationTokens.create({ uses: 3 })
   const metadata = { redirect_uris: [REDIRECT_URI] }
-  const ask = (at: House, path: string, bearer: unknown, more: RequestInit = {}) =>
-    fetch(at.url + path, {
-      ...more,
-      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-    })
-  const register = (at: House) =>
-    ask(at, '/reg', mayRegister, { method: 'POST', body: JSON.stringify(metadata) })
-  const self: Record<string, unknown> = JSON.parse(await (await register(house)).text())
+  const register = (at: House) => sendJson('POST', `${at.url}/reg`, mayRegister, metadata)
+  const { body: self } = await register(house)
   const registered = async (at: House) => (await register(at)).status
-  const managed = async (at: House) =>
-    (await ask(at, `/reg/${self.client_id}`, self.registration_access_token)).status
+  const managed = async (at: House) => {
+    const own = String(self.registration_access_token)
+    return (await sendJson('GET', `${at.url}/reg/${self.client_id}`, own)).status
+  }
   expect(await managed(house)).toBe(200)
 
   backup = await snapshotOf(house.database)

@@ -10,7 +10,7 @@ export interface TestDatabase {
   destroy(): Promise<void>
 }
 
-/** A database of its own for one test file, copied from the migrated template. */
+/** A database of its own for one test file, copied from the migrated template; of `template1`, it is empty. */
 export async function createTestDatabase(template = 'sallyport_template'): Promise<TestDatabase> {
   const admin = inject('postgresUrl')
   const name = `test_${randomBytes(6).toString('hex')}`

@@ -144,6 +144,11 @@ export function createFlow(house: House, options: FlowOptions = {}) {
       return flow.resume(answer)
     },
 
+    /** Asks for the way back to the app, whether or not all that is due was done. */
+    back(): Promise<Answer> {
+      return flow.request(flow.path.replace('/interaction/', '/auth/'))
+    },
+
     /** Follows the way back to the app from the answer to a step. */
     async resume(answer: Answer): Promise<URLSearchParams> {
       let at = answer

@@ -34,17 +34,23 @@ export interface ReportOptions {
 }
 
 /** Sends a delivery report of Smstools to a house, rightly signed unless told otherwise. */
-export async function reportFrom(
+export function reportFrom(
   house: House,
   messageid: string,
   state: keyof typeof CODES,
+  options?: ReportOptions,
+): Promise<Response> {
+  const message = { messageid, receiver: '46701234567', delivery_code: CODES[state] }
+  const body = { webhook_id: 1, webhook_type: 'delivery_report', message }
+  return callFrom(house, JSON.stringify(body), options)
+}
+
+/** Sends whatever Smstools could to a house, rightly signed unless told otherwise. */
+export function callFrom(
+  house: House,
+  body: string,
   { secret = SMSTOOLS_WEBHOOK, at = Math.floor(Date.now() / 1000), headers }: ReportOptions = {},
 ): Promise<Response> {
-  const body = JSON.stringify({
-    webhook_id: 1,
-    webhook_type: 'delivery_report',
-    message: { messageid, receiver: '46701234567', delivery_code: CODES[state] },
-  })
   const v1 = createHmac('sha256', secret).update(`${at}.${body}`).digest('hex')
   return fetch(`${house.url}/webhooks/gateways/smstools`, {
     method: 'POST',

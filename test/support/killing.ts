@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { expect } from 'vitest'
-import { BACKGROUND } from './background.ts'
 import type { House } from './house.ts'
 import { startInstance } from './instance.ts'
+import { untilWaiting } from './turns.ts'
 
 export type Instance = Awaited<ReturnType<typeof startInstance>>
 
@@ -26,16 +26,6 @@ export function createVictims(house: House, count: number) {
       if (!instance) throw new Error('more were killed than were to be')
       return instance
     },
-  }
-}
-
-/** Until a statement of a request waits for what this test holds. */
-async function untilOneWaits(house: House): Promise<void> {
-  for (;;) {
-    const { rows } = await sql<{ query: string }>`select query from pg_stat_activity
-      where datname = current_database() and wait_event_type = 'Lock'`.execute(house.db)
-    if (rows.some(({ query }) => !BACKGROUND.test(query))) return
-    await pause(10)
   }
 }
 
@@ -68,7 +58,7 @@ export async function killAmid(
       () => 'an answer',
       () => 'no answer',
     )
-    await untilOneWaits(house)
+    await untilWaiting(house, 1)
     instance.process.kill('SIGKILL')
     expect(await answer).toBe('no answer')
   })

@@ -1,14 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
+import { BACKGROUND } from './background.ts'
 import type { House } from './house.ts'
 
-/** Until so many statements wait for what another holds. */
-export async function untilWaiting({ db }: House, count: number): Promise<void> {
+/** Until so many statements of requests wait for what another holds. */
+export async function untilWaiting({ db }: Pick<House, 'db'>, count: number): Promise<void> {
   const waiting = async () => {
-    const { rows } = await sql<{ count: number }>`
-      select count(*)::int as count from pg_stat_activity
+    const { rows } = await sql<{ query: string }>`
+      select query from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-    return rows[0]?.count ?? 0
+    return rows.filter(({ query }) => !BACKGROUND.test(query)).length
   }
   while ((await waiting()) < count) await pause(10)
 }

@@ -32,7 +32,7 @@ function elsewhere({ path, formToken }: Flow): Flow {
 describe('with only the password done', () => {
   /** Every route there is, as someone who wants past the code would try it. */
   const ROUTES: Record<string, (flow: Flow) => Promise<Answer>> = {
-    resume: (flow) => flow.request(flow.path.replace('/interaction/', '/auth/')),
+    resume: (flow) => flow.back(),
     'resume by POST': (flow) => flow.post(flow.path.replace('/interaction/', '/auth/'), {}),
     consent: (flow) => flow.step('consent'),
     'consent with wishes': (flow) => flow.step('consent', { grantId: 'x', accountId: 'alex' }),

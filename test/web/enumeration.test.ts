@@ -213,7 +213,7 @@ describe('after the password', () => {
       (at: Flow) => at.code(theirCode),
       (at: Flow) => at.step('resend'),
       (at: Flow) => at.password('known4'),
-      (at: Flow) => at.request(at.path.replace('/interaction/', '/auth/')),
+      (at: Flow) => at.back(),
     ]) {
       const faces = []
       for (const { path } of [theirs, never]) {

@@ -176,7 +176,7 @@ describe('a fault inside', () => {
       cancel: await flow.step('cancel'),
       password: await fresh.password('alex'),
       authorization: await fresh.request(fresh.authorizationUrl()),
-      resume: await flow.request(flow.path.replace('/interaction/', '/auth/')),
+      resume: await flow.back(),
       logout: await flow.request('/session/end'),
       userinfo: await flow.request('/me', { headers: { authorization: 'Bearer abc' } }),
     }
