@@ -141,6 +141,20 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
     expect((await owner.password(name)).location).toBeUndefined()
   })
 
+  test('guesses of an app’s secret count together, and each instance judges one more at most (THR-24)', async () => {
+    const grants = ['client_credentials'] as const
+    const { secret } = await house.addClient('guessed', { grants: [...grants], redirectUris: [] })
+    const shown = async (what: string) => {
+      const basic = { authorization: `Basic ${btoa(`guessed:${what}`)}` }
+      const own = { grant_type: 'client_credentials' }
+      return (await postTo(house.url, '/token', own, basic)).status
+    }
+    const judged: number[] = []
+    for (let guess = 0; guess < 11; guess++) judged.push(await shown(`not it ${guess}`))
+    expect(judged).toEqual([...Array<number>(9).fill(401), 429, 429])
+    expect([await shown(secret), await shown(secret)]).toEqual([429, 429])
+  })
+
   test('somebody new adds a phone, is given backup codes, and signs in with one', async () => {
     const username = newName()
     await house.addAccount(username, null)
