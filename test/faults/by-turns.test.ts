@@ -37,6 +37,8 @@ beforeAll(async () => {
       TRUSTED_DEVICE_DAYS: '30',
       DYNAMIC_REGISTRATION: 'token',
       WEBHOOK_ALLOWED_HOSTS: '127.0.0.1',
+      // A request that wanted a second one would wait for itself (AVL-06).
+      DATABASE_POOL_SIZE: '1',
     },
   })
   second = await startHouse({ beside: first })
@@ -76,7 +78,7 @@ async function signedIn(username: string, phone: string = PHONES[0]) {
   return { flow, body }
 }
 
-describe('on two instances, each request at the other one (AVL-11)', () => {
+describe('on two instances of one connection each, every request at the other one (AVL-06, AVL-11)', () => {
   test('a sign-in goes on: text, wrong code, the text again, a call, tokens, renewal, sign-out', async () => {
     const username = newName()
     await house.addAccount(username)
@@ -137,6 +139,20 @@ describe('on two instances, each request at the other one (AVL-11)', () => {
     const owner = newFlow()
     await owner.begin()
     expect((await owner.password(name)).location).toBeUndefined()
+  })
+
+  test('guesses of an app’s secret count together, and each instance judges one more at most (THR-24)', async () => {
+    const grants = ['client_credentials'] as const
+    const { secret } = await house.addClient('guessed', { grants: [...grants], redirectUris: [] })
+    const shown = async (what: string) => {
+      const basic = { authorization: `Basic ${btoa(`guessed:${what}`)}` }
+      const own = { grant_type: 'client_credentials' }
+      return (await postTo(house.url, '/token', own, basic)).status
+    }
+    const judged: number[] = []
+    for (let guess = 0; guess < 11; guess++) judged.push(await shown(`not it ${guess}`))
+    expect(judged).toEqual([...Array<number>(9).fill(401), 429, 429])
+    expect([await shown(secret), await shown(secret)]).toEqual([429, 429])
   })
 
   test('somebody new adds a phone, is given backup codes, and signs in with one', async () => {

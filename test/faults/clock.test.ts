@@ -1,11 +1,10 @@
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Child, killChildren } from '../support/children.ts'
 import { claimsOf, createFlow } from '../support/flow.ts'
-import { type House, startHouse } from '../support/house.ts'
+import { type House, PHONES, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
 
 const WRONG_CLOCK = pathToFileURL(join(import.meta.dirname, '../support/wrong-clock.ts')).href
@@ -86,8 +85,10 @@ async function expectOverIsOver(): Promise<void> {
 /** An age below nothing would be young enough for anybody. */
 async function expectNoAgeBelowNothing(): Promise<void> {
   const flow = createFlow(house, { client: app })
+  // A while ago, by the database's clock.
+  house.moveClock(-3)
   await flow.complete('alex')
-  await pause(2100)
+  house.moveClock(3)
   flow.url = wrong.url
   const asked = await flow.request(flow.authorizationUrl({ max_age: '1' }))
   expect(asked.location).toContain('/interaction/')
@@ -108,5 +109,38 @@ describe('an instance whose clock is set back by more than an hour while it serv
     await expectTellsTimeOfDatabase()
     await expectOverIsOver()
     await expectNoAgeBelowNothing()
+  })
+})
+
+describe('a database whose clock is set back by two hours', () => {
+  test('locks and limits hold, and each ends when it would have (AVL-13)', async () => {
+    const back = await startHouse({ beside: house, env: { SMS_LIMIT_PHONE_HOUR: '2' } })
+    const newFlow = () => createFlow(house, { client: app, url: back.url })
+    const enter = async (username: string) => {
+      const flow = newFlow()
+      await flow.begin()
+      return (await flow.password(username)).status
+    }
+    try {
+      await house.addAccount('guessed', PHONES[1])
+      await house.addAccount('texted', PHONES[2])
+      const stranger = newFlow()
+      await stranger.begin()
+      for (let guess = 0; guess < 10; guess++) await stranger.password('guessed', `not ${guess}`)
+      const outcomes = async () => [
+        (await stranger.password('guessed')).status,
+        await enter('texted'),
+      ]
+      expect([await enter('texted'), await enter('texted')]).toEqual([303, 303])
+      expect(await outcomes()).toEqual([401, 429])
+      back.moveClock(-120 * MINUTE)
+      expect(await outcomes()).toEqual([401, 429])
+      back.moveClock(121 * MINUTE)
+      expect(await outcomes()).toEqual([303, 429])
+      back.moveClock(65 * MINUTE)
+      expect(await enter('texted')).toBe(303)
+    } finally {
+      await back.stop()
+    }
   })
 })

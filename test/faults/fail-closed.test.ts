@@ -1,20 +1,49 @@
+import type { Selectable } from 'kysely'
+import { CookieJar } from 'tough-cookie'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Answer, Flow } from '../support/flow.ts'
+import type { Database } from '../../src/db/schema.ts'
+import { type Answer, createFlow, type Flow } from '../support/flow.ts'
 import { isSignedIn, otherThan } from '../support/guesses.ts'
 import { PHONES, REDIRECT_URI } from '../support/house.ts'
 import { appCode } from '../support/second-factors.ts'
 import { startWeakHouse, type WeakHouse } from '../support/weak-house.ts'
 
+type Remembered = Selectable<Database['trusted_device']>
+
 let weak: WeakHouse
+/** An app that a password alone is enough for, of those who have nothing more. */
+let lax: { id: string; secret: string }
+let other: { id: string }
+/** A browser that was remembered, with that one cookie, and what the database has of it. */
+let browser: { jar: CookieJar; row: Remembered }
+
 beforeAll(async () => {
   weak = await startWeakHouse({ TRUSTED_DEVICE_DAYS: '30' })
+  lax = await weak.house.addClient('lax', { secondFactor: 'optional' })
+  other = await weak.house.addAccount('other', PHONES[1])
+  browser = await remembered()
 })
 afterAll(() => weak.stop())
 
 /** More statements than any request sends. */
 const MOST = 30
+interface Wrong {
+  at: 'login' | 'code'
+  /** whether it is at the app that asks for less */
+  lax?: boolean
+  /** what became of the remembered browser that it comes from */
+  remembered?: () => Partial<Remembered>
+  act(flow: Flow): Promise<Answer>
+}
+type Place = Omit<Wrong, 'act'>
+/** The right password of somebody who has a phone, where one without any would be in. */
+const PASSWORD_ALONE = {
+  at: 'login',
+  lax: true,
+  act: (flow: Flow) => flow.password('alex'),
+} as const
 /** Things that must not open anything, whatever breaks while they are judged. */
-const WRONG: Record<string, { at: 'login' | 'code'; act: (flow: Flow) => Promise<Answer> }> = {
+const WRONG: Record<string, Wrong> = {
   'a wrong password': { at: 'login', act: (flow) => flow.password('alex', 'not this one at all') },
   'a wrong code': { at: 'code', act: (flow) => flow.code(otherThan(weak.house.lastCode())) },
   'a code of an app there is not': {
@@ -34,18 +63,56 @@ const WRONG: Record<string, { at: 'login' | 'code'; act: (flow: Flow) => Promise
     at: 'code',
     act: (flow) => flow.back(),
   },
+  'whether a right password is enough': PASSWORD_ALONE,
+  'one from a browser that is remembered no more': {
+    ...PASSWORD_ALONE,
+    remembered: () => ({ expires_at: new Date(0) }),
+  },
+  'one from a browser whose cookie was copied': {
+    ...PASSWORD_ALONE,
+    remembered: () => ({ token_hash: Buffer.alloc(32), rotated_at: minuteAgo() }),
+  },
+  'one from a browser that somebody else had remembered': {
+    ...PASSWORD_ALONE,
+    remembered: () => ({ account_id: other.id }),
+  },
+}
+
+const minuteAgo = () => new Date(Date.now() - 60_000)
+
+const TRUSTED = 'sallyport_trusted'
+
+async function remembered(): Promise<typeof browser> {
+  const flow = createFlow(weak.house, { client: lax })
+  await flow.toCode('alex')
+  await flow.step('code', { code: weak.house.lastCode(), remember: 'yes' })
+  const jar = new CookieJar()
+  for (const cookie of await flow.jar.getCookies(weak.house.issuer))
+    if (cookie.key.startsWith(TRUSTED)) await jar.setCookie(cookie, weak.house.issuer)
+  const row = await weak.house.db.selectFrom('trusted_device').selectAll().executeTakeFirstOrThrow()
+  return { jar, row }
+}
+
+/** A copy of the remembered browser, of which the database has what it had, but for some of it. */
+async function comeBack(changed: Partial<Remembered> = {}): Promise<Flow> {
+  await weak.house.db.deleteFrom('trusted_device').execute()
+  const row = { ...browser.row, ...changed }
+  await weak.house.db.insertInto('trusted_device').values(row).execute()
+  return createFlow(weak.house, { client: lax, jar: await browser.jar.clone() })
 }
 
 const leadsOut = ({ location }: Answer) => location?.startsWith(REDIRECT_URI) ?? false
 
-async function at(place: 'login' | 'code'): Promise<Flow> {
+async function at({ at: place, lax: atLax, remembered: changed }: Place): Promise<Flow> {
   // The wrong guesses of before aren't what is looked at.
   await weak.house.db.deleteFrom('sign_in_attempt').execute()
   await weak.house.db
     .updateTable('second_factor')
     .set({ failures: 0, locked_until: null })
     .execute()
-  const flow = weak.newFlow()
+  const flow = changed
+    ? await comeBack(changed())
+    : createFlow(weak.house, { client: atLax ? lax : weak.app })
   await (place === 'login' ? flow.begin() : flow.toCode('alex'))
   return flow
 }
@@ -54,7 +121,7 @@ describe('an error in any statement (AVL-01)', () => {
   test.each(Object.entries(WRONG))('that judges %s, opens nothing', async (_, wrong) => {
     let broken = 0
     for (; broken < MOST; broken++) {
-      const flow = await at(wrong.at)
+      const flow = await at(wrong)
       weak.proxy.loseAt(broken, 'instead')
       const answer = await wrong.act(flow)
       if (!weak.proxy.hasLost()) break
@@ -72,7 +139,7 @@ describe('an error in any statement (AVL-01)', () => {
   test('that redeems a code for tokens, gives none; and a used code stays used', async () => {
     let broken = 0
     for (; broken < MOST; broken++) {
-      const flow = await at('code')
+      const flow = await at({ at: 'code' })
       const code = (await flow.resume(await flow.code(weak.house.lastCode()))).get('code') ?? ''
       weak.proxy.loseAt(broken, 'instead')
       const first = await flow.redeem(code)
@@ -90,8 +157,12 @@ describe('an error in any statement (AVL-01)', () => {
   })
 
   test('leaves the door working: the next sign-in goes well', async () => {
-    const flow = await at('code')
+    const flow = await at({ at: 'code' })
     const query = await flow.resume(await flow.code(weak.house.lastCode(PHONES[0])))
     expect((await flow.redeem(query.get('code') ?? '')).status).toBe(200)
+    // And a browser that is remembered needs no code.
+    const known = await comeBack()
+    await known.begin()
+    expect((await known.resume(await known.password('alex'))).get('code')).toBeTruthy()
   })
 })

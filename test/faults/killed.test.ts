@@ -5,34 +5,101 @@ import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { killChildren } from '../support/children.ts'
 import { type Answer, burst, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, REDIRECT_URI, startHouse } from '../support/house.ts'
-import { startInstance } from '../support/instance.ts'
 import { createVictims, killAmid } from '../support/killing.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { headingOf } from '../support/second-factors.ts'
+import { addApp, appCode } from '../support/second-factors.ts'
 
-/** The steps of sign-ins, and for what table each waits when its instance is killed. */
-const STEPS = [
-  { step: 'authorization', table: 'oidc_record' },
-  { step: 'login page', table: 'oidc_record', waits: 'reading' },
-  // The text is counted then, and wasn't sent.
-  { step: 'password', table: 'message' },
-  { step: 'code', table: 'challenge' },
-  { step: 'enrol-finish', table: 'oidc_record' },
-  { step: 'resume', table: 'oidc_record' },
-  { step: 'consent', table: 'oidc_record' },
-] as const
-type Step = (typeof STEPS)[number]['step']
-
-/** A step that is due, and how it is taken. */
-interface Due {
-  step: Step | 'enrol-phone' | 'more'
-  take(): Promise<Answer>
-}
-
+/** What somebody brings along to a sign-in. */
 interface Person {
   username: string
   phone: string
+  /** how many texts they wait for before they type a code */
+  texts?: number
+  /** how many they had before they began */
+  had?: number
+  /** the key of their authenticator app */
+  key?: string
+  backupCode?: string
 }
+
+interface Kill {
+  /** where the instance dies, where the step alone doesn't tell */
+  where?: string
+  step: string
+  /** the table for which the step waits then */
+  table: string
+  waits?: 'reading'
+  /** what they bring along beside a phone; `nothing`: they add the phone on the way */
+  brings?: 'nothing' | 'app' | 'backup code'
+  texts?: number
+  /** whether they load again what didn't answer, and don't open the page anew */
+  reloads?: true
+  /** all they do at another instance, up to the app */
+  after: readonly string[]
+}
+
+const FROM_THE_LOGIN_PAGE = ['password', 'page', 'code', 'resume']
+
+const KILLS: readonly Kill[] = [
+  {
+    step: 'authorization',
+    table: 'oidc_record',
+    after: ['authorization', 'login page', ...FROM_THE_LOGIN_PAGE],
+  },
+  { step: 'login page', table: 'oidc_record', waits: 'reading', after: FROM_THE_LOGIN_PAGE },
+  // The text is counted then, and wasn't sent.
+  { step: 'password', table: 'message', after: ['resend', 'page', 'code', 'resume'] },
+  { step: 'page', table: 'challenge', waits: 'reading', after: ['code', 'resume'] },
+  { step: 'resend', table: 'message', texts: 2, after: ['resend', 'page', 'code', 'resume'] },
+  { step: 'code', table: 'challenge', after: ['code', 'resume'] },
+  // It was used by then.
+  {
+    where: 'code, judged',
+    step: 'code',
+    table: 'oidc_record',
+    waits: 'reading',
+    reloads: true,
+    after: ['resume'],
+  },
+  { step: 'app code', table: 'challenge', brings: 'app', after: ['app code', 'resume'] },
+  {
+    where: 'backup code, spent',
+    step: 'backup code',
+    table: 'oidc_record',
+    waits: 'reading',
+    brings: 'backup code',
+    reloads: true,
+    after: ['resume'],
+  },
+  {
+    step: 'enrol-phone',
+    table: 'message',
+    brings: 'nothing',
+    after: ['resend', 'page', 'code', 'enrol-finish', 'resume'],
+  },
+  {
+    where: 'code that proves a new phone',
+    step: 'code',
+    table: 'challenge',
+    brings: 'nothing',
+    after: ['code', 'enrol-finish', 'resume'],
+  },
+  { step: 'enrol-finish', table: 'oidc_record', brings: 'nothing', after: ['resume'] },
+  // The answer that is lost has the session in it.
+  {
+    step: 'resume',
+    table: 'oidc_record',
+    after: ['authorization', 'page', ...FROM_THE_LOGIN_PAGE],
+  },
+  { step: 'consent', table: 'oidc_record', after: ['resume'] },
+]
+
+/** A step that is due, and how it is taken. */
+interface Due {
+  step: string
+  take(): Promise<Answer>
+}
+
 const ALEX: Person = { username: 'alex', phone: PHONES[0] }
 
 let house: House
@@ -46,7 +113,7 @@ let told: Receiver
 beforeAll(async () => {
   told = await startReceiver()
   house = await startHouse({ env: { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' } })
-  victims = createVictims(house, STEPS.length + 4)
+  victims = createVictims(house, KILLS.length + 7)
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
   strange = await house.addClient('strange', { firstParty: false })
   await house.addAccount(ALEX.username)
@@ -61,54 +128,74 @@ afterAll(async () => {
 const newFlow = (url = house.url, client = app) => createFlow(house, { client, url })
 
 /** What a person does next who sees this; nothing, where the app has its code. */
-function dueAfter(flow: Flow, { username, phone }: Person, answer?: Answer): Due | undefined {
-  const { location, html = '' } = answer ?? {}
+function dueAfter(flow: Flow, person: Person, answer?: Answer): Due | undefined {
+  const { location, html = '', status } = answer ?? {}
   if (location?.startsWith(REDIRECT_URI) && codeIn(answer)) return undefined
   if (location?.includes('/interaction/'))
-    return { step: flow.path ? 'more' : 'login page', take: () => flow.arrive(location) }
+    return { step: flow.path ? 'page' : 'login page', take: () => flow.arrive(location) }
   if (location?.startsWith(house.issuer))
     return { step: 'resume', take: () => flow.request(location) }
   if (html.includes('current-password'))
-    return { step: 'password', take: () => flow.password(username) }
+    return { step: 'password', take: () => flow.password(person.username) }
   if (html.includes('name="number"'))
-    return { step: 'enrol-phone', take: () => flow.step('enrol-phone', { number: phone }) }
-  if (html.includes('one-time-code')) return { step: 'code', take: () => typeCode(flow, phone) }
+    return { step: 'enrol-phone', take: () => flow.step('enrol-phone', { number: person.phone }) }
+  if (html.includes('one-time-code')) return codeDue(flow, person)
   if (html.includes('/enrol-finish'))
     return { step: 'enrol-finish', take: () => flow.step('enrol-finish', { saved: 'yes' }) }
   if (html.includes('/consent')) return { step: 'consent', take: () => flow.step('consent') }
+  if (status === 502 && flow.path)
+    return { step: 'page', take: () => flow.arrive(new URL(flow.path, house.issuer).href) }
   return { step: 'authorization', take: () => flow.request(flow.authorizationUrl()) }
 }
 
 const codeIn = (answer?: Answer) =>
   new URL(answer?.location ?? house.issuer).searchParams.get('code') ?? ''
 
-/** The code in the text that came; who got none asks for another one. */
-async function typeCode(flow: Flow, phone: string): Promise<Answer> {
-  if (!house.codeTexts().some(({ to }) => to === phone)) {
-    // As if the wait for another one were over.
-    await sql`update challenge set last_sent_at = last_sent_at - interval '31 seconds'`.execute(
-      house.db,
-    )
-    expect((await flow.step('resend')).status).toBe(303)
-  }
-  return flow.code(house.lastCode(phone))
+const textsTo = (phone: string) => house.codeTexts().filter(({ to }) => to === phone).length
+
+/** What is due where a code is asked for: whoever didn't get the text asks for another one. */
+function codeDue(flow: Flow, { phone, key, backupCode, texts = 1, had = 0 }: Person): Due {
+  if (key) return { step: 'app code', take: () => flow.code(appCode(key, house.now())) }
+  if (backupCode)
+    return { step: 'backup code', take: () => flow.step('backup-code', { code: backupCode }) }
+  if (textsTo(phone) < had + texts) return { step: 'resend', take: () => askAgain(flow) }
+  return { step: 'code', take: () => flow.code(house.lastCode(phone)) }
 }
 
-/** Does what is due, from the page that is open, up to a step that is left to the caller, or to the app. */
+async function askAgain(flow: Flow): Promise<Answer> {
+  // As if the wait for another one were over.
+  await sql`update challenge set last_sent_at = last_sent_at - interval '2 minutes'`.execute(
+    house.db,
+  )
+  return flow.step('resend')
+}
+
+/** How far somebody came, and by which steps. */
+interface Way {
+  due: Due | undefined
+  code: string
+  trail: Array<{ step: string; status: number }>
+}
+
+/**
+ * Does what is due, from an answer or from the page that is open, up to a step that is left to the caller, or to
+ * the app.
+ */
 async function goOn(
   flow: Flow,
   person = ALEX,
-  until?: Step,
-): Promise<{ due: Due | undefined; code: string }> {
-  let answer = flow.path ? await flow.arrive(new URL(flow.path, house.issuer).href) : undefined
-  const trail: string[] = []
+  { until, from }: { until?: string; from?: Answer } = {},
+): Promise<Way> {
+  let answer =
+    from ?? (flow.path ? await flow.arrive(new URL(flow.path, house.issuer).href) : undefined)
+  const trail: Way['trail'] = []
   for (let steps = 0; steps < 60; steps++) {
     const due = dueAfter(flow, person, answer)
-    if (!due || due.step === until) return { due, code: codeIn(answer) }
+    if (!due || due.step === until) return { due, code: codeIn(answer), trail }
     answer = await due.take()
-    trail.push(`${due.step} ${answer.status} ${headingOf(answer)}`)
+    trail.push({ step: due.step, status: answer.status })
   }
-  throw new Error(`stuck: ${trail.join('; ')}`)
+  throw new Error(`stuck: ${trail.map(({ step, status }) => `${step} ${status}`).join('; ')}`)
 }
 
 /** Whatever there is of a model, and when it was used. */
@@ -150,22 +237,34 @@ test('an instance killed amid a renewal: the old token, shown again, ends its fa
   expect((await flow.redeem(codeIn(silent))).status).toBe(200)
 })
 
+/** Somebody of one's own for each kill. */
+async function newPerson(i: number, { brings, texts = 1 }: Kill): Promise<Person> {
+  const person = { username: `victim${i}`, phone: `+4670123${5000 + i}`, texts }
+  const withPhone = brings === undefined || brings === 'backup code'
+  const account = await house.addAccount(person.username, withPhone ? person.phone : null)
+  if (brings === 'app') return { ...person, key: await addApp(house, account) }
+  if (brings !== 'backup code') return person
+  const [backupCode = ''] = await house.rooms.backupCodes.issue(account.id)
+  return { ...person, backupCode }
+}
+
 describe('a sign-in whose instance is killed', () => {
-  test.each(STEPS)('amid $step goes on at another (AVL-09)', async ({ step, ...amid }) => {
-    const instance = await victims.next()
-    const newcomer = step.startsWith('enrol')
-    const phone = `+4670123${5000 + STEPS.findIndex((one) => one.step === step)}`
-    const person = { username: step.replace(' ', '-'), phone }
-    await house.addAccount(person.username, newcomer ? null : person.phone)
-    const flow = newFlow(house.url, step === 'consent' ? strange : app)
-    const { due } = await goOn(flow, person, step)
-    expect(due?.step).toBe(step)
-    flow.url = instance.url
-    await killAmid(house, instance, amid, async () => due?.take())
-    flow.url = house.url
-    const { code } = await goOn(flow, person)
-    expect((await flow.redeem(code)).status).toBe(200)
-  })
+  test.each(KILLS.map((kill, i) => ({ kill, i, where: kill.where ?? kill.step })))(
+    'amid $where goes on at another (AVL-09)',
+    async ({ kill, i }) => {
+      const { step, after, reloads, ...amid } = kill
+      const person = await newPerson(i, kill)
+      const instance = await victims.next()
+      const flow = newFlow(instance.url, step === 'consent' ? strange : app)
+      const { due } = await goOn(flow, person, { until: step })
+      expect(due?.step).toBe(step)
+      await killAmid(house, instance, amid, async () => due?.take())
+      flow.url = house.url
+      const { code, trail } = await goOn(flow, person, reloads && { from: await due?.take() })
+      expect(trail.map((one) => one.step)).toEqual(after)
+      expect((await flow.redeem(code)).status).toBe(200)
+    },
+  )
 })
 
 test('an instance killed amid telling an app of a sign-out leaves it to another, once its lease is over (AVL-20)', async () => {
@@ -195,8 +294,8 @@ test('an instance killed amid telling an app of a sign-out leaves it to another,
 test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no sign-in (AVL-09, AVL-10, AVL-18)', {
   timeout: 90_000,
 }, async () => {
-  let instance = await victims.next()
-  balancer = await startBalancer([instance.url, house.url])
+  const instances = [await victims.next(), await victims.next()]
+  balancer = await startBalancer(instances.map(({ url }) => url))
   const { urls, url } = balancer
   let over = false
   let signedIn = 0
@@ -205,7 +304,9 @@ test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no
     await house.addAccount(person.username, person.phone)
     while (!over) {
       const flow = newFlow(url)
-      const { status } = await flow.redeem((await goOn(flow, person)).code)
+      const { code, trail } = await goOn(flow, { ...person, had: textsTo(person.phone) })
+      expectNothingTwice(trail)
+      const { status } = await flow.redeem(code)
       // A code whose answer was lost with its instance may be used; the app is told, and begins anew.
       if (status === 200) signedIn++
       else expect([400, 502]).toContain(status)
@@ -213,15 +314,24 @@ test('instances that are replaced one by one, by SIGTERM and by kill -9, lose no
   })
   // Whatever goes wrong is told at the end.
   people.catch(() => {})
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+  const someMore = async () => {
     const seen = signedIn
     while (signedIn < seen + 3) await pause(20)
-    instance.process.kill(signal)
-    instance = await startInstance(house)
-    urls[0] = instance.url
   }
-  const seen = signedIn
-  while (signedIn < seen + 3) await pause(20)
+  for (const [i, signal] of (['SIGTERM', 'SIGKILL'] as const).entries()) {
+    await someMore()
+    instances[i]?.process.kill(signal)
+    urls[i] = (await victims.next()).url
+  }
+  await someMore()
   over = true
   await people
 })
+
+/** Nobody is sent back, unless it is by an answer that was lost. */
+function expectNothingTwice(trail: Way['trail']): void {
+  const lost = trail.findIndex(({ status }) => status === 502)
+  const taken = trail.slice(0, lost === -1 ? undefined : lost).map(({ step }) => step)
+  for (const step of ['authorization', 'password'])
+    expect(taken.filter((one) => one === step).length, taken.join(', ')).toBeLessThan(2)
+}

@@ -65,20 +65,25 @@ async function askSlowly() {
   await burst(8, () => fetch(`${slow.url}/readyz`))
   proxy.delay(1800)
   const began = performance.now()
-  const change = api.post(`/accounts/${id}/disable`, { reason: 'gone for good' })
-  const steps = Promise.all([
-    visitor.begin(),
-    atPassword.page(),
-    atPassword.password('late'),
-    atCode.code(code),
-  ])
+  const timed = async <T>(request: Promise<T>) => {
+    const answer = await request
+    return { answer, seconds: (performance.now() - began) / 1000 }
+  }
+  const change = timed(api.post(`/accounts/${id}/disable`, { reason: 'gone for good' }))
+  const steps = Promise.all(
+    [
+      visitor.request(visitor.authorizationUrl()),
+      atPassword.page(),
+      atPassword.password('late'),
+      atCode.code(code),
+    ].map(timed),
+  )
   const changed = await change
-  const seconds = (performance.now() - began) / 1000
   const { rows: open } = await sql`select query from pg_stat_activity
     where datname = current_database() and state like 'idle in transaction%'`.execute(house.db)
-  const answers = await steps
+  const stepped = await steps
   proxy.delay(0)
-  return { answers, flow: atPassword, changed, seconds, open }
+  return { stepped, flow: atPassword, changed, open }
 }
 
 /** The figure of a metric, of an instance. */
@@ -227,15 +232,15 @@ describe('100 kB in any field (AVL-17)', () => {
 })
 
 test('where every answer of the database is late, nobody waits for ten seconds, and nothing opens (AVL-23)', async () => {
-  const { answers, flow, changed, seconds, open } = await late
-  for (const { status } of answers) expect([200, 303, 503]).toContain(status)
+  const { stepped, flow, changed, open } = await late
+  for (const { answer } of stepped) expect([200, 303, 503]).toContain(answer.status)
   const back = await flow.back()
   expect(back.location ?? '').not.toContain('code=')
   expect((await flow.page()).status).toBe(200)
   // Given up amid its transaction, which is no longer open.
-  expect(changed.status).toBe(503)
-  expect(Number(changed.headers.get('retry-after'))).toBeGreaterThan(0)
-  expect(seconds).toBeLessThan(10)
+  expect(changed.answer.status).toBe(503)
+  expect(Number(changed.answer.headers.get('retry-after'))).toBeGreaterThan(0)
+  for (const { seconds } of [changed, ...stepped]) expect(seconds).toBeLessThan(10)
   expect(open).toEqual([])
 })
 

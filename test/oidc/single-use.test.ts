@@ -83,14 +83,14 @@ test('a refresh token that two instances take at the same moment works once, and
   await expectOneAndDead(answers)
 })
 
-test('a refresh token used before a restart is known after it, and its family is dead (OIDC-08)', async () => {
+test('a refresh token used before an instance starts is known to it, and its family is dead (OIDC-08)', async () => {
   const { body } = await flow.redeem((await flow.complete('alex')).get('code') ?? '')
   const { body: renewed } = await refresh(body.refresh_token)
-  const restarted = await startHouse({ beside: house })
-  flow.url = restarted.url
+  const started = await startHouse({ beside: house })
+  flow.url = started.url
   expect((await refresh(body.refresh_token)).body.error).toBe('invalid_grant')
   expect((await refresh(renewed.refresh_token)).body.error).toBe('invalid_grant')
-  await restarted.stop()
+  await started.stop()
 })
 
 test('refresh tokens end 14 days after the first, however often they are changed (OIDC-09)', async () => {

@@ -186,14 +186,15 @@ describe('rooms', () => {
   })
 })
 
+/** What is shown for others to copy is no code of ours. */
+const SHOWN = 'web/admin/snippets/'
+
 describe('habits', () => {
   const offenders = (pattern: RegExp, except: (file: SourceFile) => boolean = () => false) =>
     files.filter((file) => pattern.test(file.text) && !except(file)).map(({ path }) => path)
 
   test('the environment is read in one place', () => {
-    // What is shown for others to copy is no code of ours.
-    const shown = 'web/admin/snippets/'
-    const reads = offenders(/process\.env/, ({ path }) => path.startsWith(shown))
+    const reads = offenders(/process\.env/, ({ path }) => path.startsWith(SHOWN))
     expect(reads).toEqual(['config/environment.ts'])
   })
 
@@ -268,8 +269,43 @@ describe('habits', () => {
     expect(wrong).toEqual([])
   })
 
+  test('what a process remembers stands in no module: whoever needs it makes it (AVL-11)', () => {
+    /** Where it matters to no request which instance, or which part of one, it is. */
+    const harmless: Record<string, string> = {
+      'config/documentation.ts: docs': 'filled while modules are loaded, and only read then',
+      'languages/language.ts: ENGLISH': 'sentences',
+      'messaging/http.ts: agent': 'connections to gateways',
+      'tracing.ts: tracer': 'a process has one, as it has one log',
+      'transfer/text.ts: decoder': 'each text is read at once',
+      'web/browser-name.ts: names': 'what it says can be worked out again',
+    }
+    const found = files
+      .filter(({ path }) => !path.startsWith(SHOWN))
+      .flatMap(({ path, text }) => changeable(text).map((name) => `${path}: ${name}`))
+    expect(found.toSorted()).toEqual(Object.keys(harmless))
+  })
+
   test('files are short', () => {
     const long = files.filter(({ text }) => text.split('\n').length > 256)
     expect(long.map(({ path }) => path)).toEqual([])
   })
 })
+
+/** Names at the top of a module whose values can be others later on, or hold what can. */
+function changeable(text: string): string[] {
+  const names = [...text.matchAll(/^(?:export )?(const|let|var) (\w+)(.*?=\s+([^\n]*))?/gm)]
+  return names.flatMap(([, kind, name = '', , value = '']) =>
+    kind !== 'const' || holdsMore(value) || isChanged(name, text) ? [name] : [],
+  )
+}
+
+/** What is empty is there to be filled, and what is made here may remember. */
+const holdsMore = (value: string) =>
+  /^(new (Map|Set)(<.*>)?\(\)|\[\]|\{\}|(new (?!Map|Set|RegExp|Intl|URL|AsyncLocalStorage)|create)[\w.]+(<.*>)?\()/.test(
+    value,
+  )
+
+const isChanged = (name: string, text: string) =>
+  new RegExp(
+    String.raw`\b${name}(\.(set|add|delete|clear|push|unshift|splice|pop|shift)\(|(\.\w+|\[[^\]\n]*\])(\+\+|--| (=|\+=|-=|\?\?=|\|\|=) ))`,
+  ).test(text)
