@@ -1,10 +1,16 @@
+import { readdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { dashboard } from '../bench/dashboard/dashboard.ts'
 import { reportDashboard } from '../bench/dashboard/report.ts'
 import { benchImport, importReport } from '../bench/import/import.ts'
+import { findBouncer } from '../bench/pgbouncer/bouncer.ts'
+import { benchPgbouncer, pgbouncerReport } from '../bench/pgbouncer/pgbouncer.ts'
 import { runAttack } from '../bench/pumping/pumping.ts'
 import { report } from '../bench/pumping/report.ts'
 import { type Attack, createTraffic } from '../bench/pumping/traffic.ts'
+import { signInReport } from '../bench/sign-in/report.ts'
+import type { Figures } from '../bench/sign-in/sign-in.ts'
+import type { Measured } from '../bench/sign-in/turns.ts'
 import { startChild } from './support/children.ts'
 import { createTestDatabase } from './support/database.ts'
 
@@ -70,4 +76,106 @@ test('the bench of PgBouncer, asked for where there is none, says so and fails',
   const bench = startChild('bench/main.ts', ['pgbouncer'], { PGBOUNCER: '/nowhere/pgbouncer' })
   expect(await bench.ended).toBe(1)
   expect(bench.err).toMatch(/^PgBouncer: there is none here\. .*PGBOUNCER/)
+})
+
+test.skipIf(!findBouncer())(
+  'the bench of PgBouncer signs people in by it, and finds nothing that it loses',
+  { timeout: 60_000 },
+  async () => {
+    const empty = () => createTestDatabase('template0')
+    const figures = await benchPgbouncer({ empty }, { seconds: 0.1, rounds: 1, concurrency: 2 })
+    const run = { signIns: expect.any(Number), errors: [] }
+    expect(figures).toMatchObject({
+      version: expect.stringMatching(/^\d/),
+      runs: [
+        { by: 'directly', ...run },
+        { by: 'through PgBouncer', ...run },
+      ],
+      locksLeft: 0,
+      missingLimits: [],
+    })
+    for (const { signIns } of figures.runs) expect(signIns).toBeGreaterThan(0)
+    expect(figures.migrated).toBe((await readdir('migrations')).length)
+    expect(pgbouncerReport(figures)).toContain('through PgBouncer')
+  },
+)
+
+/** Figures of the sign-in bench that reach all they are to reach. */
+function reaching(): Figures {
+  const at = (rate: number, more: Partial<Measured> = {}): Measured => ({
+    rate,
+    done: 100,
+    errors: 0,
+    faults: [],
+    p50: 200,
+    p95: 399,
+    p99: 500,
+    requestP95: 90,
+    serverCpuMs: 2,
+    postgresCpuMs: 1.5,
+    driverCpuMs: 1,
+    ...more,
+  })
+  const bareCpu = { serverCpuMs: 3, postgresCpuMs: 2 }
+  const signIns = () => ({ ours: at(125), bare: at(100, bareCpu), texted: at(90) })
+  const reads = { discovery: at(4000), bareDiscovery: at(5000), jwks: at(4000), bareJwks: at(5000) }
+  const grown = () => ({ small: at(100), large: at(90) })
+  return {
+    size: {
+      concurrency: 32,
+      seconds: 6,
+      rounds: 4,
+      people: 1000,
+      accounts: 1_000_000,
+      challenges: 10_000_000,
+      soakMinutes: 30,
+      starts: 5,
+      idleSeconds: 10,
+    },
+    statements: { password: 12, texted: 18, bare: 19, bareUpserts: 7 },
+    atRest: { firstAnswerMs: 999, idleMegabytes: 149 },
+    withHash: {
+      ...signIns(),
+      hashAlone: { inTurn: 190, atOnce: 180 },
+      refresh: { ours: at(600), bare: at(500) },
+      open: reads,
+      busyMegabytes: 300,
+    },
+    withoutHash: signIns(),
+    growth: [
+      { accounts: 1e6, challenges: 0, fillSeconds: 9, password: grown(), texted: grown() },
+      { accounts: 1e6, challenges: 1e7, fillSeconds: 9, password: grown(), texted: grown() },
+    ],
+    soak: { minutes: 30, rate: 60, done: 9, errors: 0, p95: 300, megabytes: [200, 201] },
+  }
+}
+
+test('the report of the sign-in bench says of each aim whether it is reached', () => {
+  const good = signInReport(reaching())
+  expect(good).toMatch(/\| Sallyport, password +\| +125\.0 \| +1\.25 \|/)
+  expect(good.match(/\breached\b/g)).toHaveLength(9)
+  expect(good).not.toContain('NOT REACHED')
+  const misses: Array<[(figures: Figures) => unknown, missed: string]> = [
+    [({ withHash }) => (withHash.ours.rate = 124.9), '1.25 × the bare rate'],
+    [({ withHash }) => (withHash.ours.errors = 1), 'no errors'],
+    [({ withHash }) => (withHash.texted.errors = 1), 'no errors'],
+    [({ withHash }) => (withHash.ours.p95 = 400), 'p95 under 400 ms'],
+    [({ withoutHash }) => (withoutHash.ours.serverCpuMs = 2.1), 'so 0.7 of it'],
+    [({ withHash }) => (withHash.refresh.ours.rate = 599), '600 refresh grants a second'],
+    [({ withHash }) => (withHash.open.jwks.rate = 3999), '4,000 of discovery and JWKS'],
+    [({ withHash }) => (withHash.open.discovery.rate = 3999), '4,000 of discovery and JWKS'],
+    [({ growth }) => Object.assign(growth[1]?.texted.large ?? {}, { rate: 89 }), 'within 10 %'],
+    [({ atRest }) => (atRest.firstAnswerMs = 1000), '(under 1000'],
+    [({ atRest }) => (atRest.idleMegabytes = 150), '(under 150'],
+  ]
+  for (const [worsen, missed] of misses) {
+    const figures = reaching()
+    worsen(figures)
+    const text = signInReport(figures)
+    expect(text).toContain(`${missed}: NOT REACHED`)
+    expect(text.match(/NOT REACHED/g), missed).toHaveLength(1)
+  }
+  const wrong = reaching()
+  wrong.withHash.texted.faults.push('the code led to 503')
+  expect(signInReport(wrong)).toContain('went wrong: the code led to 503')
 })

@@ -125,7 +125,7 @@ describe('configuration', () => {
     [{ OTEL_TRACES_SAMPLER: 'always' }, 'OTEL_TRACES_SAMPLER'],
     [{ OTEL_TRACES_SAMPLER_ARG: '5%' }, 'OTEL_TRACES_SAMPLER_ARG'],
     [{ OTEL_PROPAGATORS: 'b3' }, 'OTEL_PROPAGATORS'],
-  ])('production refuses %j', (wrong, variable) => {
+  ])('production refuses %j [OIDC-41]', (wrong, variable) => {
     expect(Object.keys(faults({ ...PRODUCTION, ...wrong }))).toEqual([variable])
   })
 
@@ -154,7 +154,7 @@ describe('configuration', () => {
     ])
   })
 
-  test('the values of .env.example are refused, all of them at once (SUP-07)', () => {
+  test('the values of .env.example are refused, all of them at once [SUP-07, OIDC-41]', () => {
     const sample = parseEnv(readFileSync(join(ROOT, '.env.example'), 'utf8'))
     const marked = Object.entries(sample).filter(([, value]) => value?.includes('change-me'))
     expect(
@@ -164,7 +164,7 @@ describe('configuration', () => {
     ).toEqual(marked.map(([name]) => name).sort())
   })
 
-  test('development keys are made once, for their owner alone', () => {
+  test('development keys are made once, for their owner alone, and for development alone [OIDC-41]', () => {
     const DATA_DIR = mkdtempSync(join(tmpdir(), 'sallyport-keys-'))
     const said: string[] = []
     const complete = () => {
@@ -174,9 +174,11 @@ describe('configuration', () => {
     expect(complete()).toEqual(complete())
     expect(said).toHaveLength(1)
     expect(statSync(join(DATA_DIR, 'development-keys.json')).mode & 0o777).toBe(0o600)
+    const without = { ...PRODUCTION, DATA_DIR, ENCRYPTION_KEYS: '', COOKIE_KEYS: '' }
+    expect(Object.keys(faults(without)).sort()).toEqual(['COOKIE_KEYS', 'ENCRYPTION_KEYS'])
   })
 
-  test('a bad configuration ends the process with one message and no stack', async () => {
+  test('a bad configuration ends the process with one message and no stack [OIDC-41]', async () => {
     const run = promisify(execFile)(process.execPath, ['src/main.ts'], {
       cwd: ROOT,
       env: { PATH: process.env.PATH, NODE_ENV: 'production', BRAND_COLOR: 'red' },

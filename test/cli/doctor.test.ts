@@ -5,6 +5,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { judgeClock } from '../../src/cli/database-checks.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { startForgetfulPooler } from '../support/forgetful-pooler.ts'
 import { freePort } from '../support/ports.ts'
 import { createPlace, type Environment, type Place, randomKey } from './command-line.ts'
 
@@ -137,6 +138,19 @@ describe.concurrent('doctor', { timeout: 90_000 }, () => {
     expect(find('database')).toMatchObject({
       status: 'failed',
       detail: expect.stringContaining('"not_there" does not exist'),
+    })
+  })
+
+  test('tells of connections that begin without limits', async () => {
+    const pooler = await startForgetfulPooler(database.url)
+    const { code, find } = await doctor({ DATABASE_URL: pooler.url })
+    await pooler.close()
+    expect(code).toBe(0)
+    const names =
+      'default_transaction_isolation, idle_in_transaction_session_timeout, lock_timeout, statement_timeout'
+    expect(find('limits')).toMatchObject({
+      status: 'warning',
+      detail: `connections begin without ${names}: see docs/postgres.md, Poolers`,
     })
   })
 

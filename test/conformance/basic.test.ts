@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { UnsecuredJWT } from 'jose'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type House, PHONES, startHouse } from '../support/house.ts'
 import {
   CALLBACK,
@@ -43,6 +43,7 @@ beforeAll(async () => {
   known = await signedIn.complete({ max_age: '15000' })
   document = await json(`${house.url}/.well-known/openid-configuration`)
 })
+afterEach(() => void vi.useRealTimers())
 afterAll(() => house.stop())
 
 const suite = (more: Partial<SuiteOptions> = {}) =>
@@ -129,10 +130,17 @@ describe('oidcc-basic-certification-test-plan', () => {
   test('oidcc-id-token-hint: with prompt=none, also one that expired [OIDC-19]', async () => {
     const client = again()
     const params = { prompt: 'none', id_token_hint: known.idToken }
-    const { sub, auth_time } = (await client.complete(params)).claims
-    expect({ sub, auth_time }).toEqual({ sub: known.claims.sub, auth_time: known.claims.auth_time })
-    const others = await client.authorize({ ...params, id_token_hint: earlier.idToken })
-    expect(client.errorOf(others)).toBe('login_required')
+    const expired = Number(known.claims.exp) * 1000 + 60_000
+    for (const now of [Date.now(), expired]) {
+      vi.useFakeTimers({ toFake: ['Date'], now })
+      const { sub, auth_time } = (await client.complete(params)).claims
+      expect({ sub, auth_time }).toEqual({
+        sub: known.claims.sub,
+        auth_time: known.claims.auth_time,
+      })
+      const others = await client.authorize({ ...params, id_token_hint: earlier.idToken })
+      expect(client.errorOf(others)).toBe('login_required')
+    }
   })
 
   test('oidcc-prompt-none-not-logged-in: an error, no page and no text [OIDC-19]', async () => {

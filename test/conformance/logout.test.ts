@@ -125,6 +125,7 @@ describe('oidcc-rp-initiated-logout-certification-test-plan [OIDC-31]', () => {
   test('oidcc-rp-initiated-logout-no-id-token-hint: out, but not sent to where nobody vouches for', async () => {
     const { location } = await endSession({ post_logout_redirect_uri: POST_LOGOUT, state })
     expect(location).toMatch(/^https:\/\/op\.example\//)
+    await expectSignedIn(false)
   })
 
   test.each([

@@ -16,6 +16,7 @@ import { killChildren, startChild } from '../support/children.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { rotateByEarlierVersion } from '../support/earlier-version.ts'
 import { createFlow } from '../support/flow.ts'
+import { startForgetfulPooler } from '../support/forgetful-pooler.ts'
 import { type House, startHouse } from '../support/house.ts'
 import { startInstance } from '../support/instance.ts'
 import { freePort } from '../support/ports.ts'
@@ -67,6 +68,27 @@ test('two instances that start at once on an empty database both serve, and shar
   expect(new Set(migrated.map((line) => JSON.parse(line).migration)).size).toBe(migrated.length)
   await Promise.all(servers.map((server) => server.stop()))
   await database.destroy()
+})
+
+test('connections that begin without limits are told of at the start (AVL-06)', async () => {
+  const told = ({ logged }: House) =>
+    logged.filter((line) => line.includes('connections begin without limits'))
+  const pooler = await startForgetfulPooler(house.database.url)
+  const limitless = await startHouse({ beside: house, env: { DATABASE_URL: pooler.url } })
+  expect(told(limitless).map((line) => JSON.parse(line))).toMatchObject([
+    {
+      level: 'warn',
+      missing: [
+        'default_transaction_isolation',
+        'idle_in_transaction_session_timeout',
+        'lock_timeout',
+        'statement_timeout',
+      ],
+    },
+  ])
+  expect(told(house)).toEqual([])
+  await limitless.stop()
+  await pooler.close()
 })
 
 test('signing keys are sealed in the table, and published without their private parts (CRY-10)', async () => {

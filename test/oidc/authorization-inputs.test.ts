@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Answer, claimsOf, createFlow, type Flow } from '../support/flow.ts'
+import { forgedHints } from '../support/forged-hints.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 
 let house: House
@@ -185,6 +186,18 @@ describe('what can be sent back to the app is, with its state and our name (OIDC
     const told = toldApp(await askRaw('&state=other'))
     expect(told).toMatchObject({ error: 'invalid_request', iss: house.issuer })
     expect(told.state).toBeUndefined()
+  })
+
+  test('a forged id_token_hint, also in the browser of whom it is of [OIDC-14]', async () => {
+    const query = await flow.complete('alex')
+    const idToken = String((await flow.redeem(query.get('code') ?? '')).body.id_token)
+    const hinted = async (id_token_hint: string) =>
+      toldApp(await ask({ prompt: 'none', id_token_hint }))
+    expect((await hinted(idToken)).code).toMatch(/./)
+    for (const [what, forged] of await forgedHints(idToken, { ...house, ...app })) {
+      const { error, code } = await hinted(forged)
+      expect([error, code], what).toEqual(['invalid_request', undefined])
+    }
   })
 
   test('unknown parameters are ignored (OIDC-21)', async () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import type { Server } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
@@ -17,8 +17,13 @@ let other: House
 let off: House
 
 /** What a client publishes somewhere; what it answers can be changed. */
-const published = { answer: (_: ServerResponse): void => {}, asked: 0 }
-const publish = (_: unknown, response: ServerResponse) => {
+const published = { answer: (_: ServerResponse): void => {}, asked: 0, slowly: 0 }
+const publish = ({ url }: IncomingMessage, response: ServerResponse) => {
+  if (url === '/slow') {
+    published.slowly++
+    // It begins, and has no end.
+    return void response.write('[')
+  }
   published.asked++
   published.answer(response)
 }
@@ -306,6 +311,8 @@ describe('a sector that lists whose it is [OIDC-38]', () => {
       sector_identifier_uri: uri,
     }
     const all = listing([...REDIRECTS, 'https://third.example/cb'])
+    // It takes 2.5 seconds, so the others are tried meanwhile.
+    const slow = register(token, { ...said, sector_identifier_uri: `${outside}/slow` })
     const bad: Array<[what: string, answer: () => void]> = [
       ['omits one', () => answer(listing([REDIRECT_URI]))],
       ['has one that only begins alike', () => answer(listing([REDIRECT_URI, `${REDIRECTS[1]}2`]))],
@@ -324,6 +331,8 @@ describe('a sector that lists whose it is [OIDC-38]', () => {
       expect([status, body.error], what).toEqual([400, 'invalid_client_metadata'])
       expect(published.asked, what).toBe(asked + 1)
     }
+    expect(await slow).toMatchObject({ status: 400, body: { error: 'invalid_client_metadata' } })
+    expect(published.slowly).toBe(1)
 
     answer(all)
     const { status, body } = await register(token, said)

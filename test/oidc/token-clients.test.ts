@@ -78,7 +78,7 @@ describe('client authentication (OIDC-26, input 85)', () => {
       letter === letter.toLowerCase() ? letter.toUpperCase() : letter.toLowerCase(),
     )
     for (const wrong of [swapped, `${secret} `, `${secret}\t`, secret + secret, secret.slice(1)]) {
-      expect((await token(OWN, basic(id, wrong))).status).toBeGreaterThanOrEqual(400)
+      expect([400, 401], wrong).toContain((await token(OWN, basic(id, wrong))).status)
     }
     const incomplete: Record<string, string>[] = [
       { client_id: id },
@@ -87,7 +87,8 @@ describe('client authentication (OIDC-26, input 85)', () => {
       { client_id: '', client_secret: secret },
     ]
     for (const fields of incomplete) {
-      expect((await token({ ...OWN, ...fields })).status).toBeGreaterThanOrEqual(400)
+      const { status } = await token({ ...OWN, ...fields })
+      expect([400, 401], JSON.stringify(fields)).toContain(status)
     }
     const twice = `grant_type=client_credentials&client_id=${id}&client_secret=x&client_secret=${secret}`
     expect(await token(twice)).toMatchObject({ status: 400, error: 'invalid_request' })

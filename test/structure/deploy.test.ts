@@ -1,9 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { documentation } from '../../src/config/variables.ts'
+import { startChild } from '../support/children.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -31,6 +33,22 @@ describe('the image', () => {
     expect(dockerfile.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "src/main.ts"]')
   })
 
+  test('has compiled code for whoever runs it, made by them and root’s afterwards', () => {
+    const stage = /^FROM program AS compiled\n(.+?)\n\nFROM program\n(.+)/ms.exec(dockerfile)
+    const [, made = '', image = ''] = stage ?? []
+    const user = /^USER (.+)$/m
+    expect(user.exec(made)?.[1]).toBe(user.exec(image)?.[1])
+    const [uid, gid] = user.exec(image)?.[1]?.split(':') ?? []
+    expect(made.split('\n')).toEqual([
+      `RUN install -d -o ${uid} -g ${gid} node_modules/.cache`,
+      `USER ${uid}:${gid}`,
+      'RUN node src/compile-ahead.ts && chmod -R a+rX node_modules/.cache',
+    ])
+    const copied = '/app/node_modules/.cache node_modules/.cache'
+    expect(image).toContain(`COPY --from=compiled --chown=0:0 ${copied}\n`)
+    expect(read('src/compiled-code.ts')).toContain('../node_modules/.cache/')
+  })
+
   test('is made of what .dockerignore lets through, and that is all there', () => {
     const ignore = read('.dockerignore').split('\n')
     expect(ignore).toContain('*')
@@ -51,6 +69,21 @@ describe('the image', () => {
     expect(besides.length).toBeGreaterThan(3)
     for (const path of besides) expect(kept).toContain(path)
   })
+})
+
+test('code that is compiled ahead is all that a start loads', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'sallyport-compiled-'))
+  const kept = () => readdirSync(directory, { recursive: true }).length
+  const run = (file: string) =>
+    startChild(file, [], { NODE_COMPILE_CACHE: directory, NODE_ENV: 'production' }).ended
+  expect(await run('src/compile-ahead.ts')).toBe(0)
+  const made = kept()
+  expect(made).toBeGreaterThan(1000)
+  // Without a configuration it ends, with everything loaded.
+  expect(await run('src/main.ts')).toBe(1)
+  // Besides its first file, without its types and compiled.
+  expect(kept()).toBe(made + 2)
+  rmSync(directory, { recursive: true })
 })
 
 describe('compose.yaml', () => {
@@ -189,6 +222,18 @@ describe('the Kubernetes manifests', () => {
     expect(resources.toSorted()).toEqual(files.toSorted())
     expect(images[0].newTag).toBe(version)
   })
+})
+
+test('the page of these files names the version there is, and has the commands that keep compiled code', () => {
+  const page = read('docs/deploy.md')
+  const named = [...page.matchAll(/\bsallyport:(\d[\w.-]*)/g)].map(([, tag]) => tag)
+  expect(new Set(named)).toEqual(new Set([version]))
+  expect(page).not.toMatch(/\bv\d+\.\d/)
+  const unit = read('deploy/systemd/sallyport.service')
+  const [, user] = /^User=(\w+)$/m.exec(unit) ?? []
+  const [, node] = /^ExecStart=(\S+) src\/main\.ts$/m.exec(unit) ?? []
+  expect(page).toContain(`\ninstall -d -o ${user} node_modules/.cache\n`)
+  expect(page).toContain(`\nrunuser -u ${user} -- ${node} src/compile-ahead.ts\n`)
 })
 
 test('the systemd unit sets variables that are read, and gives it the time it takes to stop', () => {

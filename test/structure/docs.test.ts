@@ -79,6 +79,50 @@ describe('the pages', () => {
   })
 })
 
+describe('what the log says', () => {
+  /** Texts that a call is given by a variable or puts together, by the file. */
+  const PUT_TOGETHER: Record<string, readonly string[]> = {
+    // Of keys that were made for development, and where they are kept: not in production.
+    'run.ts': [],
+    'messaging/mailer.ts': ['mail refused', 'mail failed'],
+    'oidc/logout-sender.ts': literals('oidc/logout-sender.ts', /\bwhat = (.+)$/gm),
+    'oidc/refusal-log.ts': literals('oidc/refusal-log.ts', /\bnote\(('.+')\)/g),
+  }
+  const calls = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .flatMap((path) => messagesIn(sourceOf(path)).map((message) => ({ path, message })))
+  const whole = calls.flatMap(({ message }) => textsIn(message))
+  const others = calls.filter(({ message }) => textsIn(message).length === 0)
+
+  test('stands in the docs, with what it means', () => {
+    const texts = [...whole, ...Object.values(PUT_TOGETHER).flat()]
+    expect(texts.length).toBeGreaterThan(70)
+    const docs = pages.filter(({ path }) => path.startsWith('docs/')).map(({ text }) => text)
+    const told = (text: string) => docs.some((page) => page.includes(`\`${text}\``))
+    expect([...new Set(texts)].filter((text) => !told(text))).toEqual([])
+  })
+
+  test('is what the page of logs has', () => {
+    const page = pages.find(({ path }) => path === 'docs/operate.md')?.text ?? ''
+    const [, section = ''] = page.split('\n## Logs\n')
+    const [table = ''] = section.split('\n## ')
+    const cells = [...table.matchAll(/^\| (`.+?) \| /gm)].map(([, cell = '']) => cell)
+    const listed = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, text]) => text))
+    expect(listed.length).toBeGreaterThan(50)
+    const texts = new Set([...whole, ...Object.values(PUT_TOGETHER).flat(), 'msg'])
+    expect(listed.filter((text) => !texts.has(text ?? ''))).toEqual([])
+    expect(listed.filter((text, index) => listed.indexOf(text) !== index)).toEqual([])
+  })
+
+  test('is all found by this test', () => {
+    expect([...new Set(others.map(({ path }) => path))].sort()).toEqual(
+      Object.keys(PUT_TOGETHER).sort(),
+    )
+    for (const [path, texts] of Object.entries(PUT_TOGETHER))
+      expect(texts.length > 0, path).toBe(path !== 'run.ts')
+  })
+})
+
 test('npm run test:faults runs what the page of faults names', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const filters = String(scripts['test:faults']).match(/(?<= )test\/\S+/g) ?? []
@@ -95,6 +139,38 @@ test('.env.example sets only variables that are read', () => {
     [...names].map(([, name]) => name).filter((name) => !documentation.has(name ?? '')),
   ).toEqual([])
 })
+
+function sourceOf(path: string): string {
+  return readFileSync(join(ROOT, 'src', path), 'utf8')
+}
+
+/** The texts in what a pattern finds in a file. */
+function literals(path: string, pattern: RegExp): string[] {
+  return [...sourceOf(path).matchAll(pattern)].flatMap(([, found = '']) => textsIn(found))
+}
+
+function textsIn(code: string): string[] {
+  return [...code.matchAll(/'([^']+)'/g)].map(([, text = '']) => text)
+}
+
+/** The last argument of each call of the log. */
+function messagesIn(source: string): string[] {
+  const calls = source.matchAll(/\blog(?:\.(?:trace|debug|info|warn|error|fatal)|\[[^\]]+\])\(/g)
+  return [...calls].map((call) => argumentsFrom(source, call.index + call[0].length).at(-1) ?? '')
+}
+
+/** The arguments of the call whose parenthesis was opened just before. */
+function argumentsFrom(source: string, start: number): string[] {
+  const all = ['']
+  let depth = 0
+  for (const [piece] of source.slice(start).matchAll(/'[^']*'|`[^`]*`|./gs)) {
+    if (')]}'.includes(piece) && depth-- === 0) break
+    if ('([{'.includes(piece)) depth++
+    if (piece === ',' && depth === 0) all.push('')
+    else all.push(`${all.pop()}${piece}`)
+  }
+  return all.map((one) => one.trim()).filter((one) => one !== '')
+}
 
 /** Links and pictures within the repository. */
 function linksOf(text: string): string[] {

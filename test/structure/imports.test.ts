@@ -250,14 +250,23 @@ describe('habits', () => {
       delivery_stat: 'statistics',
       event_stat: 'statistics',
       roll_up: 'statistics',
+      api: 'oidc',
       client: 'oidc',
+      device_poll: 'oidc',
+      user_code_try: 'oidc',
+      registration_token: 'oidc',
       oidc_record: 'oidc',
+      oidc_replay: 'oidc',
       signing_key: 'oidc',
       logout_delivery: 'oidc',
       import_job: 'transfer',
       import_failure: 'transfer',
       import_chunk: 'transfer',
     }
+    const schema = files.find(({ path }) => path === 'db/schema.ts')?.text ?? ''
+    const [, tables = ''] = /^export interface Database \{\n(.+?)^\}/ms.exec(schema) ?? []
+    const names = [...tables.matchAll(/^ {2}(\w+): /gm)].map(([, name]) => name)
+    expect(Object.keys(owners).sort()).toEqual(names.sort())
     const wrong = Object.entries(owners).flatMap(([table, owner]) => {
       const writes = new RegExp(
         `(insert into|update|delete from)\\s+${table}\\b|(insertInto|updateTable|deleteFrom)\\('${table}'`,

@@ -37,6 +37,18 @@ describe('an odd request', () => {
     },
   )
 
+  test('that pages for development would answer finds nothing, with a sign-in under way [OIDC-41]', async () => {
+    const flow = createFlow(house)
+    await flow.begin()
+    for (const answer of [
+      await flow.request(`${flow.path}/abort`),
+      await flow.post(flow.path, { prompt: 'login', login: 'alex', password: 'x' }),
+    ])
+      expect([answer.status, answer.location]).toEqual([404, undefined])
+    // Whoever types any name and password is not let in.
+    expect((await flow.password('alex', 'x')).location).toBeUndefined()
+  })
+
   test('to be a tunnel, or in no known method, is refused (input 93)', async () => {
     expect(await send('CONNECT', 'evil.example:443')).toMatch(/^$|^HTTP\/1.1 40[05] /)
     expect(await send('CONNECT', '/')).toMatch(/^$|^HTTP\/1.1 40[05] /)
