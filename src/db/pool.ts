@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
 import { type Connection, connectionOver, type OnStatementEnd } from './connection.ts'
 import { assertInTime } from './deadline.ts'
+import { createSharing } from './direct.ts'
 import { createNamedStatements, type NamedStatements } from './named.ts'
 import { createTogether, isSharing } from './together.ts'
 
@@ -24,8 +25,11 @@ export function createPool(
   log: Log,
   more: More,
 ): PostgresPool & { load(): PoolLoad } {
-  // The embedded database takes one statement at a time.
-  const pool = new Pool({ ...config, pipeline: more.ownSessions })
+  const sharing = createSharing()
+  const pool = new Pool({
+    ...config,
+    ...(more.ownSessions && { pipeline: true, verify: sharing.verify }),
+  })
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
   // one of the pool, while it is in use by its own.
   pool.on('error', () => {})
@@ -36,7 +40,7 @@ export function createPool(
     log.warn('a pooler in front of the database loses prepared statements, so none are used'),
   )
   return {
-    ...handingOut(pool, more, named),
+    ...handingOut(pool, more, named, sharing.isSafe),
     load: () => ({
       used: pool.totalCount - pool.idleCount,
       idle: pool.idleCount,
@@ -51,6 +55,7 @@ function handingOut(
   pool: Pool,
   { restore, onStatementEnd, ownSessions }: More,
   named: NamedStatements,
+  mayShare: () => boolean,
 ): PostgresPool {
   async function taken() {
     assertInTime()
@@ -71,7 +76,7 @@ function handingOut(
     let own: Connection | undefined
 
     async function ask<R>(sql: string, parameters: readonly unknown[]) {
-      if (!own && ownSessions && isSharing(sql))
+      if (!own && mayShare() && isSharing(sql))
         return together((connection) => connection.ask<R>(sql, parameters))
       own ??= await take()
       return own.ask<R>(sql, parameters)
