@@ -9,7 +9,10 @@ const LEFT_OUT = new Set([
   'options',
 ])
 
-/** Stands before a database like such a pooler, and as if the database had another level of its own. */
+/**
+ * Stands before a database like such a pooler, and as if the database had another level of its own. As all poolers do,
+ * it makes up the process that a client may have cancelled.
+ */
 export async function startForgetfulPooler(database: string) {
   const port = await freePort()
   const server = createServer((near) => {
@@ -23,7 +26,7 @@ export async function startForgetfulPooler(database: string) {
       far.write(forgetting(startup))
       near.pipe(far)
     })
-    far.pipe(near)
+    far.on('data', (answer) => near.write(madeUp(answer)))
   })
   await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
   return {
@@ -46,4 +49,13 @@ function forgetting(startup: Buffer): Buffer {
   const head = Buffer.from(startup.subarray(0, 8))
   head.writeInt32BE(body.length + 8, 0)
   return Buffer.concat([head, body])
+}
+
+/** BackendKeyData: its length, a process and a key. */
+const KEY_DATA = Buffer.from('K\0\0\0\x0c')
+
+function madeUp(answer: Buffer): Buffer {
+  const at = answer.indexOf(KEY_DATA)
+  if (at >= 0) answer.writeInt32BE(1, at + KEY_DATA.length)
+  return answer
 }
