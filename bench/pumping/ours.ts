@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
 import { sql } from 'kysely'
 import { readConfig } from '../../src/config/config.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { Db } from '../../src/db/schema.ts'
 import {
   type ChallengeRules,
@@ -13,6 +11,7 @@ import { createChallengeStatements } from '../../src/second-factor/challenge-sta
 import { createGuessStatements } from '../../src/second-factor/guess-statements.ts'
 import { createSendGrants } from '../../src/second-factor/send-grants.ts'
 import { createSendStatements } from '../../src/second-factor/send-statements.ts'
+import { movedClock } from '../../test/support/clock.ts'
 import { bestDayOf, COUNTRIES } from './countries.ts'
 import type { Defence } from './defence.ts'
 import type { Person, SignIn } from './traffic.ts'
@@ -41,8 +40,7 @@ export async function createOurs(db: Db, traffic: readonly SignIn[]): Promise<De
   await insertDays(db)
   await insert(db, new Map(traffic.map(({ person }) => [person.account, person])))
   let now = 0
-  const clock: Clock = () =>
-    sql<Date>`(${BEGINNING}::timestamptz + make_interval(secs => ${late(() => now)}))`
+  const clock = movedClock(() => now, sql`${BEGINNING}::timestamptz`)
   const grants = createSendGrants(clock, defaults.sms.limits)
   const challenges = createChallengeStatements(clock, rules, grants)
   const sends = createSendStatements(clock, rules, grants)

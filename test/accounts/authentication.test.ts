@@ -8,8 +8,7 @@ import { createPasswords } from '../../src/accounts/passwords.ts'
 import { createThrottle } from '../../src/accounts/throttle.ts'
 import type { SecurityChange } from '../../src/audit/change.ts'
 import { createFingerprints } from '../../src/crypto/fingerprints.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
+import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { burst } from '../support/flow.ts'
 import { PASSWORD } from '../support/house.ts'
@@ -21,7 +20,7 @@ let database: TestDatabase
 let accounts: ReturnType<typeof createAccounts>
 const changes: SecurityChange[] = []
 let seconds = 0
-const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => seconds)}))`
+const clock = movedClock(() => seconds)
 
 beforeAll(async () => {
   database = await createTestDatabase()

@@ -6,9 +6,8 @@ import { createLinkMails, type LinkMail } from '../../src/accounts/link-mails.ts
 import { createLinks } from '../../src/accounts/links.ts'
 import { createThrottle } from '../../src/accounts/throttle.ts'
 import { createFingerprints } from '../../src/crypto/fingerprints.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { Database } from '../../src/db/schema.ts'
+import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { unindexedReads } from '../support/plans.ts'
 
@@ -16,7 +15,7 @@ let database: TestDatabase
 let db: Kysely<Database>
 const queries: CompiledQuery[] = []
 let seconds = 0
-const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => seconds)}))`
+const clock = movedClock(() => seconds)
 
 beforeAll(async () => {
   database = await createTestDatabase()

@@ -1,9 +1,8 @@
 import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { SendResult } from '../../src/messaging/gateway.ts'
 import { createMessages } from '../../src/messaging/messages.ts'
+import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
   ACCEPTED,
@@ -18,8 +17,7 @@ import {
 let database: TestDatabase
 /** Stands still, so that a circuit is open for exactly as long as it says. */
 let offset = 0
-const clock: Clock = () =>
-  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
+const clock = movedClock(() => offset, sql`timestamptz '2030-01-02 12:00:00+00'`)
 
 beforeAll(async () => {
   database = await createTestDatabase()

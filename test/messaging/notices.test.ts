@@ -4,8 +4,6 @@ import { Client, Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { inCircumstances } from '../../src/audit/circumstances.ts'
 import { createVault } from '../../src/crypto/vault.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
 import { createLanguages, loadCatalogues } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
@@ -16,6 +14,7 @@ import { createNoticeDelivery } from '../../src/messaging/notice-delivery.ts'
 import { createNoticeStatements } from '../../src/messaging/notice-statements.ts'
 import { NOTICE_KINDS, noticeMail, noticeText } from '../../src/messaging/notice-words.ts'
 import { createNotices, type Notice, type Recipient } from '../../src/messaging/notices.ts'
+import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type FakeSmtp, startFakeSmtp, startSilentServer } from '../support/fake-smtp.ts'
 import { type FakeTextbee, startFakeTextbee } from '../support/fake-textbee.ts'
@@ -36,7 +35,7 @@ let offset = 0
 /** Of the test that runs: what the trail tells of another's stays. */
 let accountId = ''
 let accounts = 0
-const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => offset)}))`
+const clock = movedClock(() => offset)
 
 let database: TestDatabase
 /** What the instances use: like the real one, it waits for nobody's lock for long. */

@@ -1,11 +1,10 @@
 import { sql } from 'kysely'
 import { pino } from 'pino'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { DeliveryState, Gateway } from '../../src/messaging/gateway.ts'
 import { createWatch, firstLookSeconds, type Watch } from '../../src/messaging/watch.ts'
 import { createWatchStatements, type WatchedMessage } from '../../src/messaging/watch-statements.ts'
+import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import {
   ACCEPTED,
@@ -20,8 +19,7 @@ const REPORTS = { addressed: 'account', read: () => ({ reports: [] }) } as const
 
 let database: TestDatabase
 let offset = 0
-const clock: Clock = () =>
-  sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
+const clock = movedClock(() => offset, sql`timestamptz '2030-01-02 12:00:00+00'`)
 const watches: Watch[] = []
 
 beforeAll(async () => {

@@ -6,12 +6,11 @@ import { createAlertSender } from '../../src/alerts/sender.ts'
 import { createAlertWatch } from '../../src/alerts/watch.ts'
 import { createWebhooks } from '../../src/alerts/webhooks.ts'
 import { createVault } from '../../src/crypto/vault.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import { createMailer } from '../../src/messaging/mailer.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { createOutbound, type Resolve } from '../../src/outbound/outbound.ts'
 import { createSendStates } from '../../src/second-factor/send-states.ts'
+import { movedClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 import { NO_LIMITS } from './sends.ts'
 
@@ -30,8 +29,7 @@ export async function startAlerting() {
   const database = await createTestDatabase()
   const { db } = database
   let offset = 0
-  const clock: Clock = () =>
-    sql<Date>`(timestamptz '2030-01-02 12:00:00+00' + make_interval(secs => ${late(() => offset)}))`
+  const clock = movedClock(() => offset, sql`timestamptz '2030-01-02 12:00:00+00'`)
   const log = pino({ level: 'silent' })
   const closers: Array<() => Promise<void>> = []
 

@@ -2,13 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sql } from 'kysely'
 import type { Account } from '../../src/accounts/accounts.ts'
 import { requestForLog } from '../../src/audit/circumstances.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
-import type { Clock } from '../../src/db/clock.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { Languages } from '../../src/languages/languages.ts'
 import { createLog } from '../../src/log.ts'
 import type { NewClient } from '../../src/oidc/clients.ts'
@@ -16,6 +13,7 @@ import { parsePhoneNumber } from '../../src/phone-number.ts'
 import { createRooms, type Rooms } from '../../src/rooms.ts'
 import { startServer } from '../../src/server.ts'
 import { BACKGROUND } from './background.ts'
+import { movedClock } from './clock.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { type FakeTextbee, startFakeTextbee } from './fake-textbee.ts'
 import { freePort } from './ports.ts'
@@ -89,7 +87,7 @@ export async function startHouse({
   const statements: string[] = []
   const logged: string[] = []
   let offset = 0
-  const clock: Clock = () => sql<Date>`(now() + make_interval(secs => ${late(() => offset)}))`
+  const clock = movedClock(() => offset)
   const server = await startServer({
     config,
     secrets: complete,

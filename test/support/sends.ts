@@ -1,9 +1,7 @@
 import { Kysely, PostgresDialect, type RawBuilder, sql } from 'kysely'
 import { Pool } from 'pg'
 import { vi } from 'vitest'
-import type { Clock } from '../../src/db/clock.ts'
 import { retrying } from '../../src/db/faults.ts'
-import { late } from '../../src/db/prepared.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
 import {
   createSendGrants,
@@ -11,6 +9,7 @@ import {
   type SendLimitRules,
   type SendRefusalReason,
 } from '../../src/second-factor/send-grants.ts'
+import { movedClock } from './clock.ts'
 import { createTestDatabase } from './database.ts'
 
 const PLENTY = 1_000_000
@@ -56,8 +55,7 @@ export async function startSends() {
     await sql`insert into second_factor (account_id) values (${id})`.execute(db)
   }
   let offset = 0
-  const clock: Clock = () =>
-    sql<Date>`(${NOON}::timestamptz + make_interval(secs => ${late(() => offset)}))`
+  const clock = movedClock(() => offset, sql`${NOON}::timestamptz`)
 
   const sends = {
     db,
