@@ -49,7 +49,7 @@ const BENCHES: Record<
     return { figures, text: importReport(figures) }
   },
   async 'sign-in'({ fresh }, { 'soak-minutes': soakMinutes, ...size }) {
-    const rest = { people: 1000, starts: 5, idleSeconds: 10, soakMinutes }
+    const rest = { people: 500, starts: 5, idleSeconds: 10, soakMinutes }
     const figures = await benchSignIn(fresh, { ...size, ...rest }, (part) =>
       console.error(JSON.stringify(part)),
     )
