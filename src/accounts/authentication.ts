@@ -24,8 +24,11 @@ export interface Attempt {
 }
 
 /** How long a try waits for others of the same name that are being judged, and how often it looks. */
-const PENDING_WAIT_MS = 1000
+const PENDING_WAIT_MS = 2000
 const PENDING_POLL_MS = 50
+
+/** Looked at before anything is changed, so that by then nobody else changes it. */
+const ONCE_HELD = sql`(select count(*) from held) < 2`
 
 interface Dependencies {
   db: Db
@@ -63,7 +66,7 @@ export function createAuthentication(deps: Dependencies) {
     (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
       sql<Found>`
         with held as (${throttle.holding(place('key'), waits)}),
-          counted as (${throttle.countTry(place('key'), place('nameKey'), sql`(select count(*) from held) < 2`)})
+          counted as (${throttle.countTry(place('key'), place('nameKey'), ONCE_HELD)})
         select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending, account.*
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
@@ -73,15 +76,16 @@ export function createAuthentication(deps: Dependencies) {
     (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on, waits) =>
       sql`
         with held as (${throttle.holding(place('key'), waits)}),
-          forgotten as (delete from sign_in_attempt where key in (select key from held)),
-          spoken as (update account set language = ${place('language')}::text where id in (
-            select id from account where id = ${place('id')} and language is distinct from ${place('language')}::text
-              and ${place('language')}::text is not null for no key update skip locked)),
+          forgotten as (${throttle.forgetting(place('key'))} and ${ONCE_HELD}),
+          free as (select from account where id = ${place('id')}
+            and language is distinct from ${place('language')}::text for no key update skip locked),
+          spoken as (update account set language = ${place('language')}::text
+            where id = ${place('id')} and ${place('language')}::text is not null and (select count(*) from free) = 1),
           noted as (${auditEntry(clock, { type: 'password.right', accountId: place('id') })})
         select`.compile(on),
   )
 
-  /** Where the name is locked and others of it are still being judged, waits for them, a second at most. */
+  /** Where the name is locked and others of it are still being judged, waits for them, two seconds at most. */
   async function countAndFind(key: Buffer, name: string): Promise<Found> {
     const nameKey = fingerprint('name', name)
     for (let waited = 0; ; waited += PENDING_POLL_MS) {

@@ -26,7 +26,8 @@ export function connectionOver(
   const send = named?.over(client)
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
-    if (fault) throw fault
+    // Theirs who met it; to others it says no more than that the connection is gone.
+    if (fault) throw new Error('Connection terminated', { cause: fault })
     if (!ENDING.test(sql)) assertInTime()
     const began = performance.now()
     const took = () => (performance.now() - began) / 1000

@@ -1,31 +1,38 @@
 import type { PoolClient } from 'pg'
 
+export type Directness = ReturnType<typeof createDirectness>
+
+/** A connection that statements can't share. */
+export class NotDirect extends Error {
+  override readonly name = 'NotDirect'
+}
+
 /**
- * Whether statements may be sent over a connection before those before them are answered. To the server itself they
- * may; poolers have mixed up whose answer is whose. So it is asked of every new connection whether one stands between.
+ * Over a connection to the server itself, statements may be sent before those in front of them are answered. Poolers
+ * mix up whose answer is whose then. So of each new connection it is asked whether one stands in between, and until
+ * that is known, and where one does, `pg` sends one statement after the other, as it does by itself.
  */
-export function createSharing() {
-  let direct = false
-  let pooled = false
+export function createDirectness() {
+  const direct = new WeakSet<object>()
+  let newestIs = false
 
   return {
-    isSafe: () => direct && !pooled,
+    /** Whether there is a point in sharing, by the newest connection. */
+    isLikely: () => newestIs,
+    isDirect: (client: object) => direct.has(client),
 
-    /** To be called with a new connection before anything is asked over it. */
-    verify(client: PoolClient, done: (error?: Error) => void): void {
-      isDirect(client).then((is) => {
-        const shared = direct && !pooled
-        if (is) direct = true
-        else pooled = true
-        // Somebody may count on sharing it already.
-        done(is || !shared ? undefined : new Error('Connection terminated: a pooler is in between'))
-      }, done)
+    /** To be called with a new connection; what is asked over it next waits for the answer. */
+    async look(client: PoolClient): Promise<void> {
+      newestIs = await leadsToServer(client).catch(() => false)
+      if (!newestIs) return
+      direct.add(client)
+      Object.assign(client, { pipeline: true })
     },
   }
 }
 
-/** A pooler makes up the process that a client may have cancelled (PostgreSQL's BackendKeyData). */
-async function isDirect(client: PoolClient): Promise<boolean> {
+/** A pooler that lends sessions out makes up the process that a client may have cancelled (BackendKeyData). */
+async function leadsToServer(client: PoolClient): Promise<boolean> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   return 'processID' in client && rows[0]?.pid === client.processID
 }

@@ -18,8 +18,9 @@ const NAMED_AT_MOST = 200
 /** Texts that were seen lately, among which those are found that come again. */
 const REMEMBERED = 1000
 
-/** Codes of PostgreSQL: no such name here; that name is taken. */
-const LOST = new Set(['26000', '42P05'])
+/** Codes of PostgreSQL. */
+const NO_SUCH_NAME = '26000'
+const NAME_IS_TAKEN = '42P05'
 const FORGOTTEN = 'RevalidateCachedQuery'
 
 /**
@@ -35,6 +36,8 @@ const FORGOTTEN = 'RevalidateCachedQuery'
 export function createNamedStatements(onLost: () => void) {
   const seen = new Set<string>()
   const names = new Map<string, string>()
+  /** what was run over each connection by its name */
+  const ran = new WeakMap<NamedClient, Set<string>>()
   let lost = false
   /** moves when the server's plans can't be used any more */
   let generation = 0
@@ -55,7 +58,7 @@ export function createNamedStatements(onLost: () => void) {
   }
 
   /** Notes what a failure says of names. @returns whether it came of them, so that the statement wasn't run */
-  function isOfNames(error: unknown): boolean {
+  function isOfNames(error: unknown, client: NamedClient, name: string): boolean {
     if (!(error instanceof DatabaseError)) return false
     if (error.routine === FORGOTTEN) {
       // A migration changed what it returns: under another name it is planned anew.
@@ -63,7 +66,10 @@ export function createNamedStatements(onLost: () => void) {
       generation++
       return true
     }
-    if (!LOST.has(error.code ?? '')) return false
+    // Sent together with one that was to prepare it, and failed.
+    const unprepared = error.code === NO_SUCH_NAME && !ran.get(client)?.has(name)
+    if (unprepared) return true
+    if (error.code !== NO_SUCH_NAME && error.code !== NAME_IS_TAKEN) return false
     if (!lost) onLost()
     lost = true
     names.clear()
@@ -74,6 +80,8 @@ export function createNamedStatements(onLost: () => void) {
     /** Queries over one connection, for as long as it is held. */
     over(client: NamedClient) {
       let inTransaction = false
+      const known = ran.get(client) ?? new Set()
+      ran.set(client, known)
 
       return async function query<R>(
         text: string,
@@ -87,10 +95,12 @@ export function createNamedStatements(onLost: () => void) {
         const name = nameOf(text)
         if (!name) return client.query<R>({ text, values: [...values] })
         try {
-          return await client.query<R>({ name, text, values: [...values] })
+          const result = await client.query<R>({ name, text, values: [...values] })
+          known.add(name)
+          return result
         } catch (error) {
           // A transaction has failed with its statement; its caller may begin it again.
-          if (!isOfNames(error) || inTransaction) throw error
+          if (!isOfNames(error, client, name) || inTransaction) throw error
           return client.query<R>({ text, values: [...values] })
         }
       }

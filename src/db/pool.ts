@@ -1,10 +1,10 @@
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely'
-import { Pool, type PoolConfig } from 'pg'
+import { Pool, type PoolClient, type PoolConfig } from 'pg'
 import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
 import { type Connection, connectionOver, type OnStatementEnd } from './connection.ts'
 import { assertInTime } from './deadline.ts'
-import { createSharing } from './direct.ts'
+import { createDirectness, type Directness, NotDirect } from './direct.ts'
 import { createNamedStatements, type NamedStatements } from './named.ts'
 import { createTogether, isSharing } from './together.ts'
 
@@ -25,22 +25,21 @@ export function createPool(
   log: Log,
   more: More,
 ): PostgresPool & { load(): PoolLoad } {
-  const sharing = createSharing()
-  const pool = new Pool({
-    ...config,
-    ...(more.ownSessions && { pipeline: true, verify: sharing.verify }),
-  })
+  const pool = new Pool(config)
+  const directness = createDirectness()
   // A lost connection tells by an event that without a listener would end the process: while it is idle by
   // one of the pool, while it is in use by its own.
   pool.on('error', () => {})
   pool.on('connect', (client) => {
     client.on('error', (error) => log.warn({ error }, 'a database connection was lost'))
+    // The embedded database takes one statement at a time.
+    if (more.ownSessions) void directness.look(client)
   })
   const named = createNamedStatements(() =>
     log.warn('a pooler in front of the database loses prepared statements, so none are used'),
   )
   return {
-    ...handingOut(pool, more, named, sharing.isSafe),
+    ...handingOut(pool, more, named, directness),
     load: () => ({
       used: pool.totalCount - pool.idleCount,
       idle: pool.idleCount,
@@ -55,10 +54,9 @@ function handingOut(
   pool: Pool,
   { restore, onStatementEnd, ownSessions }: More,
   named: NamedStatements,
-  mayShare: () => boolean,
+  { isLikely, isDirect }: Directness,
 ): PostgresPool {
   async function taken() {
-    assertInTime()
     try {
       return await pool.connect()
     } catch (error) {
@@ -68,17 +66,29 @@ function handingOut(
     }
   }
 
-  const take = async () =>
-    connectionOver(await taken(), ownSessions ? named : undefined, onStatementEnd)
-  const together = createTogether(take)
+  const over = (client: PoolClient) =>
+    connectionOver(client, ownSessions ? named : undefined, onStatementEnd)
+  const together = createTogether(async () => {
+    const client = await taken()
+    if (isDirect(client)) return over(client)
+    client.release()
+    throw new NotDirect()
+  })
 
   async function connect(): Promise<PostgresPoolClient> {
     let own: Connection | undefined
 
     async function ask<R>(sql: string, parameters: readonly unknown[]) {
-      if (!own && mayShare() && isSharing(sql))
-        return together((connection) => connection.ask<R>(sql, parameters))
-      own ??= await take()
+      if (own) return own.ask<R>(sql, parameters)
+      assertInTime()
+      if (isLikely() && isSharing(sql)) {
+        try {
+          return await together((connection) => connection.ask<R>(sql, parameters))
+        } catch (error) {
+          if (!(error instanceof NotDirect)) throw error
+        }
+      }
+      own = over(await taken())
       return own.ask<R>(sql, parameters)
     }
 

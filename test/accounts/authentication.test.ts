@@ -122,6 +122,14 @@ describe('a try at the login page', () => {
     expect(await tryPassword('close', PASSWORD)).toBe(true)
   })
 
+  test('that is right is let in, however many come at once, and none of them stays counted', async () => {
+    await accounts.create({ username: 'crowd', password: PASSWORD })
+    await database.db.deleteFrom('sign_in_attempt').execute()
+    const tries = await burst(60, (i) => tryPassword('crowd', PASSWORD, i % 2 ? 'da' : 'fr'))
+    expect(new Set(tries)).toEqual(new Set([true]))
+    expect(await database.db.selectFrom('sign_in_attempt').selectAll().execute()).toEqual([])
+  })
+
   test('keeps the language of the pages, when there is one', async () => {
     const { id } = await accounts.create({ username: 'polyglot', password: PASSWORD })
     const language = async () => {

@@ -38,6 +38,8 @@ const atOnce = (count: number) => Promise.all(Array.from({ length: count }, () =
 describe('statements that share', () => {
   test('go out together over one connection, sixteen at most', async () => {
     expect(new Set(await atOnce(16)).size).toBe(1)
+    // Over connections that are new, one after the other.
+    await atOnce(40)
     expect(new Set(await atOnce(40)).size).toBe(3)
   })
 
@@ -75,6 +77,12 @@ describe('statements that share', () => {
     const pooler = await startForgetfulPooler(database.url)
     await open(pooler.url)
     expect(new Set(await atOnce(8)).size).toBe(8)
+    // Nor does what follows a failure come before all of the failure has.
+    for (let time = 0; time < 3; time++) {
+      await expect(pidOf(opened.db, 0)).rejects.toMatchObject({ code: '22012' })
+      expect(await pidOf()).toBeGreaterThan(0)
+    }
+    expect(pooler.early()).toBe(0)
     await opened.close()
     await pooler.close()
     await open(database.url)

@@ -10,12 +10,15 @@ const LEFT_OUT = new Set([
 ])
 
 /**
- * Stands before a database like such a pooler, and as if the database had another level of its own. As all poolers do,
- * it makes up the process that a client may have cancelled.
+ * Stands before a database like such a pooler, and as if the database had another level of its own. As those do that lend
+ * sessions out, it makes up the process that a client may have cancelled.
  */
 export async function startForgetfulPooler(database: string) {
   const port = await freePort()
+  let early = 0
   const server = createServer((near) => {
+    // Of the start, which ends as every statement does.
+    let unanswered = 1
     const far = connect(Number(new URL(database).port), '127.0.0.1')
     const end = () => {
       near.destroy()
@@ -24,13 +27,40 @@ export async function startForgetfulPooler(database: string) {
     for (const socket of [near, far]) socket.on('error', end).on('close', end)
     near.once('data', (startup) => {
       far.write(forgetting(startup))
-      near.pipe(far)
+      const read = createReader((type) => {
+        if (type === 'S' || type === 'Q') unanswered++
+        else if (unanswered > 0 && type !== 'p') early++
+      })
+      near.on('data', (message) => {
+        read(message)
+        far.write(message)
+      })
     })
-    far.on('data', (answer) => near.write(madeUp(answer)))
+    let failed = false
+    const read = createReader((type) => {
+      failed ||= type === 'E'
+      if (type === 'Z' && !failed) unanswered--
+    })
+    far.on('data', (answer) => {
+      read(madeUp(answer))
+      if (!failed) {
+        near.write(answer)
+        return
+      }
+      // A failure comes before all that belongs to it.
+      failed = false
+      near.write(answer.subarray(0, -READY_LENGTH))
+      setTimeout(() => {
+        unanswered--
+        near.write(answer.subarray(-READY_LENGTH))
+      }, 20)
+    })
   })
   await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
   return {
     url: Object.assign(new URL(database), { hostname: '127.0.0.1', port: String(port) }).href,
+    /** how many messages came before what was asked was answered to its end */
+    early: () => early,
     /** To be called when nobody is connected any more. */
     close: () => new Promise((closed) => server.close(closed)),
   }
@@ -58,4 +88,19 @@ function madeUp(answer: Buffer): Buffer {
   const at = answer.indexOf(KEY_DATA)
   if (at >= 0) answer.writeInt32BE(1, at + KEY_DATA.length)
   return answer
+}
+
+/** ReadyForQuery. */
+const READY_LENGTH = 6
+
+/** Tells the type of each message, however they come in pieces. */
+function createReader(tell: (type: string) => void) {
+  let rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)
+  return (piece: Buffer) => {
+    rest = Buffer.concat([rest, piece])
+    while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
+      tell(String.fromCharCode(rest[0] ?? 0))
+      rest = rest.subarray(rest.readInt32BE(1) + 1)
+    }
+  }
 }
