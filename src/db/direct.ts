@@ -23,8 +23,10 @@ export function createDirectness() {
 
     /** To be called with a new connection; what is asked over it next waits for the answer. */
     async look(client: PoolClient): Promise<void> {
-      newestIs = await leadsToServer(client).catch(() => false)
-      if (!newestIs) return
+      const is = await leadsToServer(client).catch(() => undefined)
+      // One that was lost says nothing of the others.
+      newestIs = is ?? newestIs
+      if (!is) return
       direct.add(client)
       Object.assign(client, { pipeline: true })
     },
