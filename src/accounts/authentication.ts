@@ -88,11 +88,12 @@ export function createAuthentication(deps: Dependencies) {
   /** Where the name is locked and others of it are still being judged, waits for them, two seconds at most. */
   async function countAndFind(key: Buffer, name: string): Promise<Found> {
     const nameKey = fingerprint('name', name)
-    for (let waited = 0; ; waited += PENDING_POLL_MS) {
+    const until = performance.now() + PENDING_WAIT_MS
+    for (;;) {
       const { rows } = await counting(db, { key, nameKey, name })
       const [found] = rows
       if (!found) throw new Error('a look-up without a row')
-      if (found.failures !== null || !found.pending || waited >= PENDING_WAIT_MS) return found
+      if (found.failures !== null || !found.pending || performance.now() >= until) return found
       await pause(PENDING_POLL_MS)
     }
   }

@@ -26,8 +26,8 @@ export function connectionOver(
   const send = named?.over(client)
 
   async function ask<R>(sql: string, parameters: readonly unknown[]) {
-    // Theirs who met it; to others it says no more than that the connection is gone.
-    if (fault) throw new Error('Connection terminated', { cause: fault })
+    // Theirs who met it, and who end their transaction; to others it says no more than that the connection is gone.
+    if (fault) throw ENDING.test(sql) ? fault : new Error('Connection terminated', { cause: fault })
     if (!ENDING.test(sql)) assertInTime()
     const began = performance.now()
     const took = () => (performance.now() - began) / 1000

@@ -54,7 +54,7 @@ function handingOut(
   pool: Pool,
   { restore, onStatementEnd, ownSessions }: More,
   named: NamedStatements,
-  { isLikely, isDirect }: Directness,
+  { isLikely, isDirect, isUnknown }: Directness,
 ): PostgresPool {
   async function taken() {
     try {
@@ -71,7 +71,7 @@ function handingOut(
   const together = createTogether(async () => {
     const client = await taken()
     if (isDirect(client)) return over(client)
-    client.release()
+    client.release(isUnknown(client))
     throw new NotDirect()
   })
 
@@ -86,6 +86,7 @@ function handingOut(
           return await together((connection) => connection.ask<R>(sql, parameters))
         } catch (error) {
           if (!(error instanceof NotDirect)) throw error
+          assertInTime()
         }
       }
       own = over(await taken())

@@ -37,24 +37,18 @@ export async function startForgetfulPooler(database: string) {
       })
     })
     let failed = false
-    const read = createReader((type) => {
-      failed ||= type === 'E'
-      if (type === 'Z' && !failed) unanswered--
-    })
-    far.on('data', (answer) => {
-      read(madeUp(answer))
-      if (!failed) {
-        near.write(answer)
-        return
+    const read = createReader((type, message) => {
+      const late = failed && type === 'Z'
+      failed = type === 'E'
+      const pass = () => {
+        if (type === 'Z') unanswered--
+        near.write(madeUp(message))
       }
       // A failure comes before all that belongs to it.
-      failed = false
-      near.write(answer.subarray(0, -READY_LENGTH))
-      setTimeout(() => {
-        unanswered--
-        near.write(answer.subarray(-READY_LENGTH))
-      }, 20)
+      if (late) setTimeout(pass, 20)
+      else pass()
     })
+    far.on('data', read)
   })
   await new Promise<void>((listening) => server.listen(port, '127.0.0.1', listening))
   return {
@@ -90,17 +84,15 @@ function madeUp(answer: Buffer): Buffer {
   return answer
 }
 
-/** ReadyForQuery. */
-const READY_LENGTH = 6
-
-/** Tells the type of each message, however they come in pieces. */
-function createReader(tell: (type: string) => void) {
+/** Tells of each message with its type, however they come in pieces. */
+function createReader(tell: (type: string, message: Buffer) => void) {
   let rest: Buffer<ArrayBufferLike> = Buffer.alloc(0)
   return (piece: Buffer) => {
     rest = Buffer.concat([rest, piece])
     while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
-      tell(String.fromCharCode(rest[0] ?? 0))
-      rest = rest.subarray(rest.readInt32BE(1) + 1)
+      const end = rest.readInt32BE(1) + 1
+      tell(String.fromCharCode(rest[0] ?? 0), rest.subarray(0, end))
+      rest = rest.subarray(end)
     }
   }
 }
