@@ -42,4 +42,4 @@ USER 1000:1000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Without a shell in between, so that SIGTERM reaches it.
-CMD ["node", "src/main.ts"]
+CMD ["node", "--import", "./src/compiled-code.js", "src/main.ts"]

@@ -1,17 +1,19 @@
 import { constants, flushCompileCache } from 'node:module'
-import { keepCompiledCode } from './compiled-code.ts'
+import { compiledCode } from './compiled-code.js'
 
 /**
  * Has Node compile what the server and all commands load, and runs neither: for where they are started by somebody who
  * may write nothing. To be run by that very user, since Node reads what others made as little as what was changed.
  */
-const { status, message } = keepCompiledCode()
+const { status, message } = compiledCode
 if (status === constants.compileCacheStatus.FAILED) {
   process.stderr.write(`Compiled code can't be kept: ${message}\n`)
   process.exit(1)
 }
-await import('./run.ts')
-await import('./cli/run.ts')
+await import('./main.ts')
+await import('./cli/main.ts')
 const { createProgram } = await import('./cli/program.ts')
 await createProgram()
+// Loaded only where it is set up.
+await import('nodemailer')
 flushCompileCache()

@@ -1,5 +1,4 @@
-import { keepCompiledCode } from './compiled-code.ts'
+import './compiled-code.js'
 
-keepCompiledCode()
 const { run } = await import('./run.ts')
-await run()
+if (import.meta.main) await run()

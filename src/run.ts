@@ -6,11 +6,15 @@ import { environment } from './config/environment.ts'
 import { createLog } from './log.ts'
 import { setProcessClock } from './process-clock.ts'
 import { startServer } from './server.ts'
+import { giveBackStartMemory } from './start-memory.ts'
 import { exportTraces } from './trace-export.ts'
 import { ownVersion } from './version.ts'
 
 /** Longer than anything a stop waits for: what still goes on then hangs. */
 const STOPS_WITHIN_MS = 30_000
+
+/** After the start, until whoever waited for it has been served. */
+const GIVES_BACK_AFTER_MS = 1000
 
 /** The process, or a sentence on standard error about why there is none. */
 export async function run(): Promise<void> {
@@ -73,6 +77,9 @@ async function begin(): Promise<void> {
     { issuer: config.issuer, host: config.host, port: server.address.port, ...phone },
     'ready',
   )
+  // Where Node's inspector can't be had, the process keeps what it holds.
+  const giveBack = () => giveBackStartMemory().catch(() => {})
+  setTimeout(giveBack, GIVES_BACK_AFTER_MS).unref()
   const bootstrapUrl = server.bootstrapUrl()
   // Not by the log, whose lines are gathered and kept: it is for whoever starts the service.
   if (bootstrapUrl) process.stdout.write(bootstrapNote(bootstrapUrl))

@@ -80,5 +80,6 @@ export async function prepareOurs(
 }
 
 export async function startOurs({ variables, port, secret }: Ours, flags: readonly string[] = []) {
-  return { ...(await startProcess('src/main.ts', port, variables, flags)), secret }
+  const all = ['--import', './src/compiled-code.js', ...flags]
+  return { ...(await startProcess('src/main.ts', port, variables, all)), secret }
 }

@@ -122,7 +122,7 @@ async function checkMail({ mail }: Config, { smtpUrl }: Secrets): Promise<Check>
     const { ok: works, detail } = await mailer.check()
     return works ? ok('mail', detail) : failed('mail', `${detail}. Check SMTP_URL`)
   } finally {
-    mailer.close()
+    await mailer.close()
   }
 }
 

@@ -1,9 +1,8 @@
-import { Agent, fetch, Request, type Response } from 'undici'
+import type { Request, Response } from 'undici'
 import { traced } from '../tracing.ts'
 
 /** A host that doesn't answer at all must cost less than a try may take (GWY-03). */
 const CONNECT_MS = 2000
-const agent = new Agent({ connect: { timeout: CONNECT_MS } })
 
 /** Longest answer worth reading; gateways answer in a few hundred bytes. */
 const MAX_BODY_BYTES = 64 * 1024
@@ -59,14 +58,15 @@ const UNTRUSTED = new Set([
  */
 export async function requestJson(request: JsonRequest, signal: AbortSignal): Promise<HttpResult> {
   if (signal.aborted) return { kind: 'unreachable', detail: 'time-out before sending' }
-  const prepared = prepare(request, signal)
+  const { fetch, Request, agent } = await loaded()
+  const prepared = prepare(Request, request, signal)
   if (!prepared) return { kind: 'misconfigured', detail: 'unusable address or header' }
   // No path and no query: they hold ids of accounts and may hold more. Nor is the gateway told of the trace.
   const { hostname: host } = new URL(prepared.url)
   const attributes = { 'http.request.method': request.method, 'server.address': host }
   const work = { name: `${request.method} ${host}`, kind: 'client', attributes } as const
   return traced(work, async (span) => {
-    const result = await exchange(prepared, signal)
+    const result = await answered(fetch(prepared, { dispatcher: agent }), signal)
     if (result.kind === 'answer') span.note({ 'http.response.status_code': result.status })
     if (result.kind !== 'answer' || result.status >= 400)
       span.fail(result.kind === 'answer' ? String(result.status) : result.detail)
@@ -74,9 +74,21 @@ export async function requestJson(request: JsonRequest, signal: AbortSignal): Pr
   })
 }
 
-async function exchange(prepared: Request, signal: AbortSignal): Promise<HttpResult> {
+async function load() {
+  const { Agent, fetch, Request } = await import('undici')
+  return { fetch, Request, agent: new Agent({ connect: { timeout: CONNECT_MS } }) }
+}
+
+let loading: ReturnType<typeof load> | undefined
+/** What requests are made with, which is loaded for the first of them: a command seldom makes any. */
+function loaded() {
+  loading ??= load()
+  return loading
+}
+
+async function answered(asked: Promise<Response>, signal: AbortSignal): Promise<HttpResult> {
   try {
-    const response = await fetch(prepared, { dispatcher: agent })
+    const response = await asked
     const retryAfterMs = retryAfterOf(response)
     return {
       kind: 'answer',
@@ -91,6 +103,7 @@ async function exchange(prepared: Request, signal: AbortSignal): Promise<HttpRes
 
 /** Built apart from sending, since a malformed address or key throws here, with its value in the message. */
 function prepare(
+  RequestOf: typeof Request,
   { method, url, headers, body, form }: JsonRequest,
   signal: AbortSignal,
 ): Request | null {
@@ -100,7 +113,7 @@ function prepare(
       : typeof body === 'string' || body === undefined
         ? body
         : JSON.stringify(body)
-    return new Request(url, {
+    return new RequestOf(url, {
       method,
       headers: {
         accept: 'application/json',

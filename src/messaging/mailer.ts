@@ -1,4 +1,4 @@
-import { createTransport, type SMTPPoolOptions } from 'nodemailer'
+import type { SMTPPoolOptions } from 'nodemailer'
 import type { Log } from '../log.ts'
 import type { Outbox } from './gateways/outbox.ts'
 
@@ -49,11 +49,10 @@ export function createMailer({
   log: Log
 }) {
   const { smtpUrl, from, timeoutMs } = settings
-  const transport = smtpUrl && from ? createTransport(transportOptions(smtpUrl, settings)) : null
-  // A connection that breaks between two mails concerns none of them; the next one opens another.
-  transport?.on('error', () => {})
+  const opening = smtpUrl && from ? openTransport(smtpUrl, settings) : null
 
   async function post({ id, to, subject, text }: Mail): Promise<void> {
+    const transport = await opening
     if (!transport || !from) throw new Error('no mail server')
     await transport.sendMail({
       from,
@@ -72,7 +71,7 @@ export function createMailer({
   }
 
   return {
-    canMail: transport !== null || outbox !== null,
+    canMail: opening !== null || outbox !== null,
 
     /** Never throws. */
     async send(mail: Mail): Promise<MailOutcome> {
@@ -80,7 +79,7 @@ export function createMailer({
         log.warn({ mail: mail.id, fault: 'address' }, 'mail refused')
         return 'refused'
       }
-      if (!transport) {
+      if (!opening) {
         outbox?.keepMail({ to: mail.to, subject: oneLine(mail.subject), text: mail.text })
         return outbox ? 'accepted' : 'failed'
       }
@@ -102,9 +101,9 @@ export function createMailer({
 
     /** Whether the server answers and takes our log-in, without sending anything. */
     async check(): Promise<{ ok: boolean; detail: string }> {
-      if (!transport) return { ok: false, detail: 'there is no mail server' }
+      if (!opening) return { ok: false, detail: 'there is no mail server' }
       try {
-        await transport.verify()
+        await (await opening).verify()
         return { ok: true, detail: 'the server answers and takes the log-in' }
       } catch (error) {
         const { name, status } = faultOf(error)
@@ -116,10 +115,20 @@ export function createMailer({
     },
 
     /** Lets go of the connections. Mails on their way are finished first. */
-    close(): void {
+    async close(): Promise<void> {
+      const transport = await opening
       transport?.close()
     },
   }
+}
+
+/** Its code is loaded where there is a mail server, and costs nobody else its memory. */
+async function openTransport(smtpUrl: string, settings: MailerSettings) {
+  const { createTransport } = await import('nodemailer')
+  const transport = createTransport(transportOptions(smtpUrl, settings))
+  // A connection that breaks between two mails concerns none of them; the next one opens another.
+  transport.on('error', () => {})
+  return transport
 }
 
 /** Taken apart here and not by nodemailer, which lets a URL switch off what keeps mails safe. */

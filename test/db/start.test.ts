@@ -70,6 +70,16 @@ test('two instances that start at once on an empty database both serve, and shar
   await database.destroy()
 })
 
+test('once it has started, a process gives back the memory that took', async () => {
+  const traced = `import{setFlagsFromString}from'node:v8';setFlagsFromString('--trace-gc')`
+  const options = `--import data:text/javascript,${encodeURIComponent(traced)}`
+  const instance = await startInstance(house, { NODE_OPTIONS: options })
+  await instance.says('low memory notification')
+  expect((await fetch(`${instance.url}/readyz`)).status).toBe(200)
+  instance.process.kill()
+  expect(await instance.ended).toBe(0)
+})
+
 test('connections that begin without limits are told of at the start (AVL-06)', async () => {
   const told = ({ logged }: House) =>
     logged.filter((line) => line.includes('connections begin without limits'))

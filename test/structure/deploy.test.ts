@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -13,6 +13,9 @@ const manifest = z.object({ version: z.string(), devDependencies: z.object({ nod
 const { version, devDependencies } = manifest.parse(JSON.parse(read('package.json')))
 
 const variables = z.record(z.string(), z.string())
+
+/** What commands load before the program. */
+const KEEPS_COMPILED = 'src/compiled-code.js'
 
 /** Names of variables that are given and not read. */
 function unread(given: Readonly<Record<string, string>>): string[] {
@@ -30,7 +33,9 @@ describe('the image', () => {
     expect(dockerfile).toMatch(/^USER (?!0\b)\d+:(?!0\b)\d+$/m)
     expect(dockerfile).toContain('npm ci --omit=dev')
     expect(dockerfile).not.toMatch(/^(ADD|ENV .*KEY)/m)
-    expect(dockerfile.trimEnd().split('\n').at(-1)).toBe('CMD ["node", "src/main.ts"]')
+    expect(dockerfile.trimEnd().split('\n').at(-1)).toBe(
+      `CMD ["node", "--import", "./${KEEPS_COMPILED}", "src/main.ts"]`,
+    )
   })
 
   test('has compiled code for whoever runs it, made by them and root’s afterwards', () => {
@@ -46,7 +51,7 @@ describe('the image', () => {
     ])
     const copied = '/app/node_modules/.cache node_modules/.cache'
     expect(image).toContain(`COPY --from=compiled --chown=0:0 ${copied}\n`)
-    expect(read('src/compiled-code.ts')).toContain('../node_modules/.cache/')
+    expect(read(KEEPS_COMPILED)).toContain('../node_modules/.cache/')
   })
 
   test('is made of what .dockerignore lets through, and that is all there', () => {
@@ -71,19 +76,37 @@ describe('the image', () => {
   })
 })
 
-test('code that is compiled ahead is all that a start loads', async () => {
+test('code that is compiled ahead is all that a start loads, and nothing has to strip types', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'sallyport-compiled-'))
   const kept = () => readdirSync(directory, { recursive: true }).length
-  const run = (file: string) =>
-    startChild(file, [], { NODE_COMPILE_CACHE: directory, NODE_ENV: 'production' }).ended
-  expect(await run('src/compile-ahead.ts')).toBe(0)
+  // Writes down which parts of Node itself a process has loaded.
+  const [lister, listed] = [join(directory, 'lister.cjs'), join(directory, 'listed')]
+  const list = `require('node:fs').writeFileSync(${JSON.stringify(listed)}, process.moduleLoadList.join())`
+  writeFileSync(lister, `process.on('exit', () => ${list})`)
+  const run = async (file: string) => {
+    const settings = { NODE_COMPILE_CACHE: directory, NODE_OPTIONS: `--require ${lister}` }
+    const code = await startChild(file, [], { NODE_ENV: 'production', ...settings }).ended
+    return { code, strips: readFileSync(listed, 'utf8').includes('amaro') }
+  }
+  expect(await run('src/compile-ahead.ts')).toEqual({ code: 0, strips: true })
   const made = kept()
   expect(made).toBeGreaterThan(1000)
-  // Without a configuration it ends, with everything loaded.
-  expect(await run('src/main.ts')).toBe(1)
-  // Besides its first file, without its types and compiled.
-  expect(kept()).toBe(made + 2)
+  // Without a configuration or command they end, with everything loaded.
+  expect(await run('src/main.ts')).toEqual({ code: 1, strips: false })
+  expect(await run('src/cli/main.ts')).toEqual({ code: 2, strips: false })
+  expect(kept()).toBe(made)
   rmSync(directory, { recursive: true })
+})
+
+test('every command switches on what keeps compiled code before it loads the program', () => {
+  const { scripts } = z
+    .object({ scripts: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(read('package.json')))
+  expect(scripts.start).toBe(`node --import ./${KEEPS_COMPILED} src/main.ts`)
+  expect(scripts.cli).toBe(`node --import ./${KEEPS_COMPILED} src/cli/main.ts`)
+  expect(read('deploy/sallyport')).toContain(
+    `exec node --import /app/${KEEPS_COMPILED} /app/src/cli/main.ts `,
+  )
 })
 
 describe('compose.yaml', () => {
@@ -231,7 +254,8 @@ test('the page of these files names the version there is, and has the commands t
   expect(page).not.toMatch(/\bv\d+\.\d/)
   const unit = read('deploy/systemd/sallyport.service')
   const [, user] = /^User=(\w+)$/m.exec(unit) ?? []
-  const [, node] = /^ExecStart=(\S+) src\/main\.ts$/m.exec(unit) ?? []
+  const [, node] =
+    /^ExecStart=(\S+) --import \.\/src\/compiled-code\.js src\/main\.ts$/m.exec(unit) ?? []
   expect(page).toContain(`\ninstall -d -o ${user} node_modules/.cache\n`)
   expect(page).toContain(`\nrunuser -u ${user} -- ${node} src/compile-ahead.ts\n`)
 })
@@ -240,7 +264,7 @@ test('the systemd unit sets variables that are read, and gives it the time it ta
   const unit = read('deploy/systemd/sallyport.service')
   const set = [...unit.matchAll(/^Environment=(.+)$/gm)].flatMap(([, all = '']) => all.split(' '))
   expect(unread(Object.fromEntries(set.map((one) => one.split('=', 2))))).toEqual([])
-  const started = /^ExecStart=(\S+)\/node_modules\/\.bin\/node src\/main\.ts$/m
+  const started = /^ExecStart=(\S+)\/node_modules\/\.bin\/node --import \S+ src\/main\.ts$/m
   const page = read('docs/deploy.md')
   expect(page).toContain(
     `npm install --prefix ${started.exec(unit)?.[1]} node@${devDependencies.node} `,

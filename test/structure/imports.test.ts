@@ -283,7 +283,7 @@ describe('habits', () => {
     const harmless: Record<string, string> = {
       'config/documentation.ts: docs': 'filled while modules are loaded, and only read then',
       'languages/language.ts: ENGLISH': 'sentences',
-      'messaging/http.ts: agent': 'connections to gateways',
+      'messaging/http.ts: loading': 'connections to gateways',
       'tracing.ts: tracer': 'a process has one, as it has one log',
       'transfer/text.ts: decoder': 'each text is read at once',
       'web/browser-name.ts: names': 'what it says can be worked out again',
