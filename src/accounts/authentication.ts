@@ -27,9 +27,6 @@ export interface Attempt {
 const PENDING_WAIT_MS = 2000
 const PENDING_POLL_MS = 50
 
-/** Looked at before anything is changed, so that by then nobody else changes it. */
-const ONCE_HELD = sql`(select count(*) from held) < 2`
-
 interface Dependencies {
   db: Db
   clock: Clock
@@ -65,8 +62,7 @@ export function createAuthentication(deps: Dependencies) {
   const counting = unwaiting(
     (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
       sql<Found>`
-        with held as (${throttle.holding(place('key'), waits)}),
-          counted as (${throttle.countTry(place('key'), place('nameKey'), ONCE_HELD)})
+        with ${throttle.countTry(place('key'), place('nameKey'), waits)}
         select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending, account.*
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
@@ -75,8 +71,7 @@ export function createAuthentication(deps: Dependencies) {
   const concluding = unwaiting(
     (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on, waits) =>
       sql`
-        with held as (${throttle.holding(place('key'), waits)}),
-          forgotten as (${throttle.forgetting(place('key'))} and ${ONCE_HELD}),
+        with ${throttle.forgetTries(place('key'), waits)},
           free as (select from account where id = ${place('id')}
             and language is distinct from ${place('language')}::text for no key update skip locked),
           spoken as (update account set language = ${place('language')}::text

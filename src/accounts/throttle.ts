@@ -11,6 +11,9 @@ const JUDGED_WITHIN_SECONDS = 5
 /** A name that was left alone this long starts from nothing. */
 const FORGOTTEN_AFTER = sql.lit('1 day')
 
+/** Looked at before anything is changed, so that by then nobody else changes it. */
+const ONCE_HELD = sql`(select count(*) from held) < 2`
+
 /** A fingerprint, or where it goes in a statement. */
 type Key = Buffer | RawBuilder<Buffer>
 
@@ -50,22 +53,26 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
       returning attempt.failures, coalesce(ceil(extract(epoch from attempt.locked_until - ${now})), 0)::int as locked_seconds`
   }
 
+  /** Holds the key against others who count. */
+  const held = (key: Key, waits: boolean): RawBuilder<unknown> =>
+    sql`held as (select key from sign_in_attempt where key = ${key} for update ${waits ? sql`` : sql`nowait`})`
+
   const forgetting = (key: Key): RawBuilder<unknown> =>
     sql`delete from sign_in_attempt where key = ${key}`
 
   return {
     /**
-     * The counting statement, to stand as a common table expression in front of a look-up. It returns a row
-     * if the try may be judged, and none while the key is locked.
+     * Counts a try, as common table expressions in front of a look-up: `counted` has a row if the try may be judged,
+     * and none while the key is locked.
      * @param nameKey of the name alone
-     * @param once what must hold, looked at before
+     * @param waits for others who count; else the statement fails where there are any
      */
-    countTry: (key: Key, nameKey: Key, once: RawBuilder<unknown>) =>
-      count(key, 1, { nameKey, once }),
+    countTry: (key: Key, nameKey: Key, waits: boolean): RawBuilder<unknown> =>
+      sql`${held(key, waits)}, counted as (${count(key, 1, { nameKey, once: ONCE_HELD })})`,
 
-    /** Holds the key against others who count, `nowait` if it doesn't wait for them: then it fails. */
-    holding: (key: Key, waits: boolean): RawBuilder<unknown> =>
-      sql`select key from sign_in_attempt where key = ${key} for update ${waits ? sql`` : sql`nowait`}`,
+    /** Forgets a key's failures, as common table expressions; `waits` as with `countTry`. */
+    forgetTries: (key: Key, waits: boolean): RawBuilder<unknown> =>
+      sql`${held(key, waits)}, forgotten as (${forgetting(key)} and ${ONCE_HELD})`,
 
     /**
      * Whether tries of this key are being judged at this moment. A key that is locked only by them may be
@@ -78,9 +85,6 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
     /** The statement that ends a try that was judged and wrong; its failure stays counted. */
     judgedWrong: (key: Key): RawBuilder<unknown> =>
       sql`update sign_in_attempt set pending = greatest(pending - 1, 0) where key = ${key}`,
-
-    /** The statement that forgets a key's failures. */
-    forgetting,
 
     /** Until when a name is locked in some browser, as a scalar subquery; null if it is in none. */
     lockOf: (nameKey: Buffer): RawBuilder<Date | null> =>

@@ -2,10 +2,8 @@ import type { PoolClient } from 'pg'
 
 export type Directness = ReturnType<typeof createDirectness>
 
-/** Says that statements can't share a connection. */
-export class NotDirect extends Error {
-  override readonly name = 'NotDirect'
-}
+/** What a connection leads to: the server itself, a pooler, or nothing that answers. */
+type End = 'server' | 'pooler' | 'nothing'
 
 /**
  * Over a connection to the server itself, statements may be sent before those in front of them are answered. Poolers
@@ -13,26 +11,22 @@ export class NotDirect extends Error {
  * that is known, and where one does, `pg` sends one statement after the other, as it does by itself.
  */
 export function createDirectness() {
-  const direct = new WeakSet<object>()
-  const unanswered = new WeakSet<object>()
-  let newestIs = false
+  const ends = new WeakMap<object, End>()
+  let newest: End | undefined
 
   return {
-    /** Whether there is a point in sharing, by the newest connection. */
-    isLikely: () => newestIs,
-    isDirect: (client: object) => direct.has(client),
-    /** Whether it gave no answer, and so will never be known to be direct. */
-    isUnknown: (client: object) => unanswered.has(client),
+    /** Whether there is a point in sharing, by the newest connection that told. */
+    isLikely: () => newest === 'server',
+    /** undefined until it is known. */
+    endOf: (client: object): End | undefined => ends.get(client),
 
     /** To be called with a new connection; what is asked over it next waits for the answer. */
     async look(client: PoolClient): Promise<void> {
-      const is = await leadsToServer(client).catch(() => undefined)
+      const end = await leadsTo(client).catch((): End => 'nothing')
+      ends.set(client, end)
       // One that was lost says nothing of the others.
-      newestIs = is ?? newestIs
-      if (is === undefined) unanswered.add(client)
-      if (!is) return
-      direct.add(client)
-      Object.assign(client, { pipeline: true })
+      if (end !== 'nothing') newest = end
+      if (end === 'server') Object.assign(client, { pipeline: true })
     },
   }
 }
@@ -41,11 +35,12 @@ export function createDirectness() {
  * A pooler that lends sessions out makes up the process that a client may have cancelled (BackendKeyData), and some
  * count it, so that it may be one there is. But its sessions are older than our connection.
  */
-async function leadsToServer(client: PoolClient): Promise<boolean> {
+async function leadsTo(client: PoolClient): Promise<End> {
   const { rows } = await client.query<{ pid: number; fresh: boolean }>(
     `select pid, backend_start > clock_timestamp() - interval '10 seconds' as fresh
      from pg_stat_get_activity(pg_backend_pid())`,
   )
   const [session] = rows
-  return session?.fresh === true && 'processID' in client && session.pid === client.processID
+  const own = session?.fresh === true && 'processID' in client && session.pid === client.processID
+  return own ? 'server' : 'pooler'
 }

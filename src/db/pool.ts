@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { PoolLoad } from '../service-metrics.ts'
 import { type Connection, connectionOver, type OnStatementEnd } from './connection.ts'
 import { assertInTime } from './deadline.ts'
-import { createDirectness, type Directness, NotDirect } from './direct.ts'
+import { createDirectness, type Directness } from './direct.ts'
 import { createNamedStatements, type NamedStatements } from './named.ts'
 import { createTogether, isSharing } from './together.ts'
 
@@ -54,7 +54,7 @@ function handingOut(
   pool: Pool,
   { restore, onStatementEnd, ownSessions }: More,
   named: NamedStatements,
-  { isLikely, isDirect, isUnknown }: Directness,
+  { isLikely, endOf }: Directness,
 ): PostgresPool {
   async function taken() {
     try {
@@ -70,9 +70,10 @@ function handingOut(
     connectionOver(client, ownSessions ? named : undefined, onStatementEnd)
   const together = createTogether(async () => {
     const client = await taken()
-    if (isDirect(client)) return over(client)
-    client.release(isUnknown(client))
-    throw new NotDirect()
+    const end = endOf(client)
+    if (end === 'server') return over(client)
+    client.release(end === 'nothing')
+    return undefined
   })
 
   async function connect(): Promise<PostgresPoolClient> {
@@ -82,12 +83,9 @@ function handingOut(
       if (own) return own.ask<R>(sql, parameters)
       assertInTime()
       if (isLikely() && isSharing(sql)) {
-        try {
-          return await together((connection) => connection.ask<R>(sql, parameters))
-        } catch (error) {
-          if (!(error instanceof NotDirect)) throw error
-          assertInTime()
-        }
+        const answer = await together((connection) => connection.ask<R>(sql, parameters))
+        if (answer) return answer
+        assertInTime()
       }
       own = over(await taken())
       return own.ask<R>(sql, parameters)

@@ -42,9 +42,16 @@ type Run<Values, Row> = (on: Db, values: Values) => Promise<QueryResult<Row>>
  * A statement that is put together once, since that takes longer than to send it. Everything in it that differs from
  * one time to the next has a place of its own, or is `late`.
  */
-export function prepared<Values extends object, Row>(
+export const prepared = <Values extends object, Row>(build: Build<Values, Row>): Run<Values, Row> =>
+  putTogetherOnce(build, (sql) => sql)
+
+/** A prepared statement that shares its connection with others, since it is short and waits for no lock. */
+export const shared = <Values extends object, Row>(build: Build<Values, Row>): Run<Values, Row> =>
+  putTogetherOnce(build, sharing)
+
+function putTogetherOnce<Values extends object, Row>(
   build: Build<Values, Row>,
-  mark = (sql: string) => sql,
+  mark: (sql: string) => string,
 ): Run<Values, Row> {
   let compiled: CompiledQuery<Row> | undefined
   return (on, values) => {
@@ -62,22 +69,22 @@ export function prepared<Values extends object, Row>(
   }
 }
 
-/** A prepared statement that shares its connection with others, since it is short and waits for no lock. */
-export const shared = <Values extends object, Row>(build: Build<Values, Row>): Run<Values, Row> =>
-  prepared(build, sharing)
-
 /**
  * A prepared statement that hardly ever meets somebody else's lock: sent in a form that doesn't wait for one, and so
  * shares its connection; and if it met one, once more in a form that waits.
+ *
+ * @param isDecided whether the first form's answer holds; else it has changed nothing, and the second form is asked
  */
 export function unwaiting<Values extends object, Row>(
   build: (place: PlaceOf<Values>, on: Db, waits: boolean) => CompiledQuery<Row>,
+  isDecided: (row: Row | undefined) => boolean = () => true,
 ): Run<Values, Row> {
   const first = shared<Values, Row>((place, on) => build(place, on, false))
   const second = prepared<Values, Row>((place, on) => build(place, on, true))
-  return (on, values) =>
-    first(on, values).catch((error) => {
-      if (isLocked(error)) return second(on, values)
-      throw error
+  return async (on, values) => {
+    const answer = await first(on, values).catch((error) => {
+      if (!isLocked(error)) throw error
     })
+    return answer && isDecided(answer.rows[0]) ? answer : second(on, values)
+  }
 }

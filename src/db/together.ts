@@ -18,7 +18,7 @@ export interface Shared {
 }
 
 interface Batch<C> {
-  coming: Promise<C>
+  coming: Promise<C | undefined>
   size: number
   unanswered: number
   /** once it has, nobody joins any more */
@@ -31,10 +31,10 @@ interface Batch<C> {
  * several; where there is little, nothing waits. Only those may that are short and wait for no lock: others would wait
  * behind them.
  *
- * @param take takes a connection from the pool
- * @returns runs a statement over a shared connection
+ * @param take takes a connection from the pool, if there is one to share
+ * @returns runs a statement over a shared connection; undefined if there is none, and it wasn't run
  */
-export function createTogether<C extends Shared>(take: () => Promise<C>) {
+export function createTogether<C extends Shared>(take: () => Promise<C | undefined>) {
   let open: Batch<C> | undefined
 
   function joined(): Batch<C> {
@@ -50,6 +50,7 @@ export function createTogether<C extends Shared>(take: () => Promise<C>) {
     const batch = { coming, size: 0, unanswered: 0, left: false }
     coming.then(
       (connection) => {
+        if (!connection) return leave(batch)
         connection.hold()
         setImmediate(() => {
           leave(batch)
@@ -67,9 +68,10 @@ export function createTogether<C extends Shared>(take: () => Promise<C>) {
     if (open === batch) open = undefined
   }
 
-  return async <T>(ask: (connection: C) => Promise<T>): Promise<T> => {
+  return async <T>(ask: (connection: C) => Promise<T>): Promise<T | undefined> => {
     const batch = joined()
     const connection = await batch.coming
+    if (!connection) return undefined
     try {
       return await ask(connection)
     } finally {

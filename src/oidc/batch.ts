@@ -39,14 +39,14 @@ export const NOTHING: Batch = {
  */
 export type Shape = Record<'consumed' | 'required' | 'destroyed' | 'revoked', number> &
   Record<'unchanged' | 'beside' | 'upserts' | 'events' | 'logouts' | 'reused', boolean> & {
-    /** whether it waits for whoever holds what it depends on; else it stores nothing then */
-    waits: boolean
+    /** whether it deletes what isn't held by then, and so may have to wait for somebody else */
+    deletesUnheld: boolean
   }
 
 /** Above it, any number of keys is alike: each is looked for in a list. */
 export const FEW = 4
 
-export function shapeOf(batch: Batch, beside: readonly string[]): Omit<Shape, 'waits'> {
+export function shapeOf(batch: Batch, beside: readonly string[]): Shape {
   const few = (keys: readonly unknown[]) => Math.min(keys.length, FEW + 1)
   return {
     consumed: few(batch.consumed),
@@ -59,11 +59,12 @@ export function shapeOf(batch: Batch, beside: readonly string[]): Omit<Shape, 'w
     events: batch.events.length > 0,
     logouts: batch.logouts.length > 0,
     reused: batch.reused,
+    deletesUnheld: deletesUnheld(batch),
   }
 }
 
-/** Whether all that is deleted is also required, so that it is held by then; whatever else may have to be waited for. */
-export function deletesOnlyHeld({ destroyed, required, revokedGrants }: Batch): boolean {
+/** What is required is held. */
+function deletesUnheld({ destroyed, required, revokedGrants }: Batch): boolean {
   const isHeld = (key: Buffer) => required.some((one) => one.equals(key))
-  return revokedGrants.length === 0 && destroyed.every(isHeld)
+  return revokedGrants.length > 0 || !destroyed.every(isHeld)
 }

@@ -1,16 +1,20 @@
-import { type RawBuilder, sql } from 'kysely'
+import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
 import { auditEntries, auditEntry, eventsAsJson } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
-import { isLocked } from '../db/faults.ts'
-import { type PlaceOf, prepared, shared } from '../db/prepared.ts'
+import { type PlaceOf, prepared, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { namesBeside, storeBeside } from './apart.ts'
-import { type Batch, deletesOnlyHeld, FEW, type Shape, shapeOf } from './batch.ts'
+import { type Batch, FEW, type Shape, shapeOf } from './batch.ts'
 import { logoutsAsJson, queueLogouts } from './logouts.ts'
 import { OUTLIVING_GRANTS, type SealedRecords } from './sealed-records.ts'
 
 /** `used`: something that may be used once had been. `changed`: something required was gone. */
 export type Written = 'stored' | 'used' | 'changed'
+
+/** What a statement tells. */
+interface Answer {
+  written: Written
+}
 
 type Columns = ReturnType<SealedRecords['columnsOf']>
 
@@ -61,21 +65,9 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
       events: eventsAsJson(batch.events),
       logouts: logoutsAsJson(batch.logouts),
     }
-    const run = async (waits: boolean): Promise<Written> => {
-      const answer = await statementFor({ ...shape, waits })(on, values)
-      return answer.rows[0]?.written ?? 'changed'
-    }
-    if (deletesOnlyHeld(batch)) {
-      const written = await run(false).catch(changedIfLocked)
-      if (written !== 'changed') return written
-    }
-    return run(true)
+    const answer = await statementFor(shape)(on, values)
+    return answer.rows[0]?.written ?? 'changed'
   }
-}
-
-function changedIfLocked(error: unknown): Written {
-  if (isLocked(error)) return 'changed'
-  throw error
 }
 
 function columnsOf(rows: readonly Columns[]) {
@@ -102,11 +94,14 @@ function writeStatement(clock: Clock, shape: Shape) {
   const guarded = shape.consumed + shape.required > 0 || shape.unchanged || shape.beside
   const stored = guarded ? sql`(select written from verdict) = 'stored'` : sql`true`
 
-  return shape.waits ? prepared(build) : shared(build)
+  // To whoever doesn't wait, what somebody is only about to change has changed.
+  return shape.deletesUnheld
+    ? prepared<Values, Answer>((place, on) => build(place, on, true))
+    : unwaiting(build, (row) => row?.written !== 'changed')
 
-  function build(place: PlaceOf<Values>, on: Db) {
+  function build(place: PlaceOf<Values>, on: Db, waits: boolean): CompiledQuery<Answer> {
     const steps = [
-      shape.beside && sql`beside as (${storeBeside(place('beside'), shape.waits)})`,
+      shape.beside && sql`beside as (${storeBeside(place('beside'), waits)})`,
       guarded && sql`held as (${held()}), verdict as (${verdict()})`,
       shape.consumed > 0 &&
         sql`used as (update oidc_record set consumed_at = ${now} where ${isOf('key', 'consumed')} and ${stored})`,
@@ -117,7 +112,7 @@ function writeStatement(clock: Clock, shape: Shape) {
       shape.logouts && sql`queued as (${queueLogouts(clock, place('logouts'), stored)})`,
     ].filter((step) => step !== false)
     const written = guarded ? sql`written from verdict` : sql`'stored' as written`
-    return sql<{ written: Written }>`with ${sql.join(steps)} select ${written}`.compile(on)
+    return sql<Answer>`with ${sql.join(steps)} select ${written}`.compile(on)
 
     /** Whether a column is one of some keys. */
     function isOf(column: 'key' | 'grant_key', ...names: Keys[]): RawBuilder<boolean> {
@@ -149,7 +144,7 @@ function writeStatement(clock: Clock, shape: Shape) {
         select key, payload, consumed_at from oidc_record
         where ${isOf('key', 'consumed', 'required')} and (expires_at is null or expires_at > ${now})
           ${shape.beside ? sql`and ${alone()}` : sql``}
-        order by key for update ${shape.waits ? sql`` : sql`nowait`}`
+        order by key for update ${waits ? sql`` : sql`nowait`}`
     }
 
     function verdict(): RawBuilder<unknown> {

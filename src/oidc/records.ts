@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { type Account, accountAsJson } from '../accounts/account.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
@@ -43,31 +43,19 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const statementBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
     shared((place: PlaceOf<{ value: Buffer }>, on) => {
       const now = clock()
+      // Row by row, so that PostgreSQL goes by keys also in a table that it knows nothing of yet.
+      const live = (by: 'key' | 'uid_key', value: RawBuilder<Buffer | null>) =>
+        on
+          .selectFrom('oidc_record')
+          .select(['key', 'payload'])
+          .where(by, '=', value)
+          .where('expires_at', '>', now)
+          .limit(1)
       return on
         .selectFrom('oidc_record as r')
         .leftJoin('client as c', 'c.id', 'r.client_id')
-        .leftJoinLateral(
-          (one) =>
-            one
-              .selectFrom('oidc_record')
-              .select(['key', 'payload'])
-              .whereRef('key', '=', 'r.grant_key')
-              .where('expires_at', '>', now)
-              .limit(1)
-              .as('g'),
-          (join) => join.onTrue(),
-        )
-        .leftJoinLateral(
-          (one) =>
-            one
-              .selectFrom('oidc_record')
-              .select(['key', 'payload'])
-              .whereRef('uid_key', '=', 'r.session_uid_key')
-              .where('expires_at', '>', now)
-              .limit(1)
-              .as('s'),
-          (join) => join.onTrue(),
-        )
+        .leftJoinLateral(live('key', sql`r.grant_key`).as('g'), (join) => join.onTrue())
+        .leftJoinLateral(live('uid_key', sql`r.session_uid_key`).as('s'), (join) => join.onTrue())
         .select(['r.key', 'r.payload', 'r.consumed_at'])
         .select(clientColumns(clock))
         .select(({ ref }) => accountAsJson(ref('r.account_id')).as('account'))

@@ -216,6 +216,24 @@ describe('the plan', () => {
     expect(await given.select('key').execute()).toEqual([])
   })
 
+  test('of a record’s look-up goes by keys while PostgreSQL knows nothing of the table yet', async () => {
+    await sql`truncate oidc_record`.execute(house.db)
+    await explainer.query('reset all')
+    const lookUps = new Set(
+      house.statements.filter((text) => /^select.+session_uid_key/s.test(text)),
+    )
+    expect(lookUps.size).toBeGreaterThan(0)
+    for (const lookUp of lookUps) {
+      const { rows } = await explainer.query(`explain (generic_plan) ${lookUp}`)
+      const scans = JSON.stringify(rows).match(/\w+ Scan( using \w+)? on oidc_record/g)
+      expect(scans).toEqual([
+        expect.stringMatching(/^Index Scan using oidc_record_(pkey|uid|user_code) /),
+        'Index Scan using oidc_record_pkey on oidc_record',
+        'Index Scan using oidc_record_uid on oidc_record',
+      ])
+    }
+  })
+
   test('of a statement without an index is told from one with', async () => {
     expect(await unindexedReads(explainer, 'select from message where detail = $1')).toEqual([
       'Seq Scan on message',
