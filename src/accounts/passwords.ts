@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { type Algorithm, hash, verify } from '@node-rs/argon2'
-import { Unavailable } from '../errors.ts'
 import { readHash } from './foreign-hashes/foreign-hashes.ts'
 import type { Check, FindSignerKey } from './foreign-hashes/scheme.ts'
+import { createTurns } from './turns.ts'
 
 export type Passwords = ReturnType<typeof createPasswords>
 
@@ -13,9 +13,6 @@ export const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
 /** How the hashes begin that were made here; those from elsewhere never do: see `foreignForm`. */
 export const OWN_HASH = '$argon2'
-
-/** Hashing jobs that may wait for their turn; a login beyond that hears "try again" at once instead of queueing for long. */
-const WAITING_AT_MOST = 256
 
 /**
  * Hashes and checks passwords off the event loop, as many at a time as there are cores, so that a burst
@@ -27,7 +24,7 @@ export function createPasswords(
   cost: typeof COST = COST,
   findSignerKey: FindSignerKey = async () => undefined,
 ) {
-  const slots = createSlots(availableParallelism())
+  const turns = createTurns(availableParallelism())
   const options = { ...cost, algorithm: ARGON2ID }
   // Checked when there is no account to check, so that both take the same time.
   const decoy = hash(randomBytes(16).toString('hex'), options)
@@ -35,7 +32,7 @@ export function createPasswords(
 
   return {
     hash(password: string): Promise<string> {
-      return slots.run(() => hash(normalized(password), options))
+      return turns.take(() => hash(normalized(password), options))
     },
 
     /**
@@ -46,7 +43,7 @@ export function createPasswords(
       const check = read && 'check' in read ? read.check : undefined
       // What is cheaper than ours mustn't be answered sooner than a name that nobody has (ENU-02).
       const isForeign = check !== undefined && !stored?.startsWith(OWN_HASH)
-      return slots.run(async () => {
+      return turns.take(async () => {
         const [right] = await Promise.all([
           isRight(check ?? checkDecoy, password),
           isForeign && isRight(checkDecoy, password),
@@ -98,26 +95,3 @@ export function normalized(password: string): string {
 
 /** Longer than any password of 256 characters in bytes: refused before it is looked at. */
 export const PASSWORD_INPUT_LIMIT = 256 * 4
-
-function createSlots(size: number) {
-  let free = size
-  const waiting: Array<() => void> = []
-
-  return {
-    async run<T>(work: () => Promise<T>): Promise<T> {
-      if (free > 0) free--
-      else {
-        if (waiting.length >= WAITING_AT_MOST)
-          throw new Unavailable(new Error('hashing queue is full'))
-        await new Promise<void>((turn) => waiting.push(turn))
-      }
-      try {
-        return await work()
-      } finally {
-        const next = waiting.shift()
-        if (next) next()
-        else free++
-      }
-    },
-  }
-}
