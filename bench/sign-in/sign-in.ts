@@ -68,8 +68,9 @@ export async function benchSignIn(
         return { ...server, secret: BARE_SECRET }
       },
     }
-    const statements = await countStatements(driver, ours, bareDatabase.url)
+    // Before anybody signs in: what happened a moment ago is still seen to.
     const atRest = await measureRest(stage, size.starts, size.idleSeconds)
+    const statements = await countStatements(driver, ours, bareDatabase.url)
     tell({ statements, atRest })
     const withHash = await measureRates(stage, size)
     tell({ withHash })

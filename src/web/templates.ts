@@ -11,7 +11,7 @@ const { SafeString } = nunjucks.runtime
 
 /**
  * Renders the files of `views/`. Each language has its own environment, so that macros too can say things.
- * The default's is compiled now, another's when it is first asked for.
+ * A template is compiled when it is first asked for in a language: most are for admins, and a start needs none.
  * @param globals what every page knows
  */
 export function createTemplates(languages: LanguageChoice, globals: object) {
@@ -58,7 +58,6 @@ export function createTemplates(languages: LanguageChoice, globals: object) {
     environments.set(language.tag, environment)
     return environment
   }
-  for (const file of sources.keys()) environmentOf(languages.byDefault).getTemplate(file, true)
 
   return (language: Language, name: string, data: object): string =>
     environmentOf(language).render(name + ENDING, data)

@@ -9,13 +9,15 @@ type Dependencies = Operations & Pick<Dispatch, 'idempotency'>
 /** Everything under `/api/admin/v1`. */
 export function createApiSection(deps: Dependencies) {
   const routes = operations(deps)
-  const document = JSON.stringify(openApiDocument(routes))
+  let document: string | undefined
 
   return (authenticate: Dispatch['authenticate']) => (router: Router) => {
     // For everybody: it says what can be asked for, and nothing of what there is.
     router.get(`${API_URL}/openapi.json`, (ctx) => {
       ctx.set('Cache-Control', 'public, max-age=300')
       ctx.type = 'application/json'
+      // Made for the first who asks: few do, and a start would take longer by it.
+      document ??= JSON.stringify(openApiDocument(routes))
       ctx.body = document
     })
     addOperations(router, { ...deps, ...deps.people, routes, authenticate })
