@@ -5,8 +5,8 @@ const WAITING_AT_MOST = 256
 
 /** More would hold up all other requests where they go on. */
 const TOGETHER_AT_MOST = 32
-/** Longer than two slow cores take for as many. */
-const HELD_AT_MOST_MS = 300
+/** About as long as two cores take for as many. */
+const HELD_AT_MOST_MS = 200
 
 /**
  * Runs jobs that take a core for some milliseconds each, so many at a time. While others wait for their turn, those that

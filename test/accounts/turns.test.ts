@@ -63,7 +63,7 @@ describe('turns', () => {
     expect(happened).toContain('b goes on')
   })
 
-  test('are held for 0.3 seconds at most, however long the next job takes', async () => {
+  test('are held for a fifth of a second at most, however long the next job takes', async () => {
     const { happened, begin, end } = jobs(1)
     await begin('a', 'b', 'c')
     await end('a')
