@@ -124,7 +124,7 @@ export function createDelivery({
       for (const worker of workers) worker.stop()
       await Promise.all(workers.map((worker) => worker.idle()))
       await Promise.all([messenger.idle(), alerts.idle()])
-      mailer.close()
+      await mailer.close()
     },
   }
 }

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { type Algorithm, hash, verify } from '@node-rs/argon2'
 import { readHash } from './foreign-hashes/foreign-hashes.ts'
 import type { Check, FindSignerKey } from './foreign-hashes/scheme.ts'
-import { createTurns } from './turns.ts'
+import { createHashingQueue } from './hashing-queue.ts'
 
 export type Passwords = ReturnType<typeof createPasswords>
 
@@ -24,7 +24,7 @@ export function createPasswords(
   cost: typeof COST = COST,
   findSignerKey: FindSignerKey = async () => undefined,
 ) {
-  const turns = createTurns(availableParallelism())
+  const queue = createHashingQueue(availableParallelism())
   const options = { ...cost, algorithm: ARGON2ID }
   // Checked when there is no account to check, so that both take the same time.
   const decoy = hash(randomBytes(16).toString('hex'), options)
@@ -32,7 +32,7 @@ export function createPasswords(
 
   return {
     hash(password: string): Promise<string> {
-      return turns.take(() => hash(normalized(password), options))
+      return queue.run(() => hash(normalized(password), options))
     },
 
     /**
@@ -43,7 +43,7 @@ export function createPasswords(
       const check = read && 'check' in read ? read.check : undefined
       // What is cheaper than ours mustn't be answered sooner than a name that nobody has (ENU-02).
       const isForeign = check !== undefined && !stored?.startsWith(OWN_HASH)
-      return turns.take(async () => {
+      return queue.run(async () => {
         const [right] = await Promise.all([
           isRight(check ?? checkDecoy, password),
           isForeign && isRight(checkDecoy, password),

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'undici'
+import { once } from '../once.ts'
 import { traced } from '../tracing.ts'
 
 /** A host that doesn't answer at all must cost less than a try may take (GWY-03). */
@@ -57,8 +58,8 @@ const UNTRUSTED = new Set([
  * followed: a 3xx comes back as the answer it is. Never throws.
  */
 export async function requestJson(request: JsonRequest, signal: AbortSignal): Promise<HttpResult> {
+  const { fetch, Request, agent } = await load()
   if (signal.aborted) return { kind: 'unreachable', detail: 'time-out before sending' }
-  const { fetch, Request, agent } = await loaded()
   const prepared = prepare(Request, request, signal)
   if (!prepared) return { kind: 'misconfigured', detail: 'unusable address or header' }
   // No path and no query: they hold ids of accounts and may hold more. Nor is the gateway told of the trace.
@@ -74,17 +75,11 @@ export async function requestJson(request: JsonRequest, signal: AbortSignal): Pr
   })
 }
 
-async function load() {
+/** What requests are made with, which is loaded for the first of them: a command seldom makes any. */
+const load = once(async () => {
   const { Agent, fetch, Request } = await import('undici')
   return { fetch, Request, agent: new Agent({ connect: { timeout: CONNECT_MS } }) }
-}
-
-let loading: ReturnType<typeof load> | undefined
-/** What requests are made with, which is loaded for the first of them: a command seldom makes any. */
-function loaded() {
-  loading ??= load()
-  return loading
-}
+})
 
 async function answered(asked: Promise<Response>, signal: AbortSignal): Promise<HttpResult> {
   try {

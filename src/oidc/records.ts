@@ -54,8 +54,10 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
       return on
         .selectFrom('oidc_record as r')
         .leftJoin('client as c', 'c.id', 'r.client_id')
-        .leftJoinLateral(live('key', sql`r.grant_key`).as('g'), (join) => join.onTrue())
-        .leftJoinLateral(live('uid_key', sql`r.session_uid_key`).as('s'), (join) => join.onTrue())
+        .leftJoinLateral(live('key', sql.ref('r.grant_key')).as('g'), (join) => join.onTrue())
+        .leftJoinLateral(live('uid_key', sql.ref('r.session_uid_key')).as('s'), (join) =>
+          join.onTrue(),
+        )
         .select(['r.key', 'r.payload', 'r.consumed_at'])
         .select(clientColumns(clock))
         .select(({ ref }) => accountAsJson(ref('r.account_id')).as('account'))

@@ -217,6 +217,8 @@ describe('the plan', () => {
   })
 
   test('of a record’s look-up goes by keys while PostgreSQL knows nothing of the table yet', async () => {
+    house.statements.length = 0
+    await createFlow(house, { client: { id: 'app', secret: '' } }).begin()
     await sql`truncate oidc_record`.execute(house.db)
     await explainer.query('reset all')
     const lookUps = new Set(

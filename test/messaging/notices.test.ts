@@ -62,7 +62,7 @@ beforeEach(async () => {
   accountId = await addAccount()
 })
 afterAll(async () => {
-  for (const mailer of mailers) mailer.close()
+  for (const mailer of mailers) await mailer.close()
   await smtp.close()
   await textbee.close()
   await impatient.destroy()

@@ -94,6 +94,7 @@ const BASE_FILES = new Set([
   'log.ts',
   'metrics.ts',
   'minute.ts',
+  'once.ts',
   'phone-number.ts',
   'service-metrics.ts',
   'tracing.ts',
@@ -283,7 +284,7 @@ describe('habits', () => {
     const harmless: Record<string, string> = {
       'config/documentation.ts: docs': 'filled while modules are loaded, and only read then',
       'languages/language.ts: ENGLISH': 'sentences',
-      'messaging/http.ts: loading': 'connections to gateways',
+      'messaging/http.ts: load': 'connections to gateways',
       'tracing.ts: tracer': 'a process has one, as it has one log',
       'transfer/text.ts: decoder': 'each text is read at once',
       'web/browser-name.ts: names': 'what it says can be worked out again',
@@ -310,7 +311,7 @@ function changeable(text: string): string[] {
 
 /** What is empty is there to be filled, and what is made here may remember. */
 const holdsMore = (value: string) =>
-  /^(new (Map|Set)(<.*>)?\(\)|\[\]|\{\}|(new (?!Map|Set|RegExp|Intl|URL|AsyncLocalStorage)|create)[\w.]+(<.*>)?\()/.test(
+  /^(new (Map|Set)(<.*>)?\(\)|\[\]|\{\}|(new (?!Map|Set|RegExp|Intl|URL|AsyncLocalStorage)|create|once)[\w.]*(<.*>)?\()/.test(
     value,
   )
 

@@ -77,7 +77,7 @@ export async function startAlerting() {
       onTold: () => {},
     })
     closers.push(async () => {
-      mailer.close()
+      await mailer.close()
       await outbound.close()
     })
     const finish = async (worker: { wake(): void; idle(): Promise<void> }) => {

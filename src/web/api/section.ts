@@ -1,4 +1,5 @@
 import type Router from '@koa/router'
+import { once } from '../../once.ts'
 import { API_URL, addOperations } from './dispatch.ts'
 import { openApiDocument } from './openapi.ts'
 import { type Operations, operations } from './operations.ts'
@@ -9,16 +10,15 @@ type Dependencies = Operations & Pick<Dispatch, 'idempotency'>
 /** Everything under `/api/admin/v1`. */
 export function createApiSection(deps: Dependencies) {
   const routes = operations(deps)
-  let document: string | undefined
+  // Few ask for it, and a start would take longer by it.
+  const document = once(() => JSON.stringify(openApiDocument(routes)))
 
   return (authenticate: Dispatch['authenticate']) => (router: Router) => {
     // For everybody: it says what can be asked for, and nothing of what there is.
     router.get(`${API_URL}/openapi.json`, (ctx) => {
       ctx.set('Cache-Control', 'public, max-age=300')
       ctx.type = 'application/json'
-      // Made for the first who asks: few do, and a start would take longer by it.
-      document ??= JSON.stringify(openApiDocument(routes))
-      ctx.body = document
+      ctx.body = document()
     })
     addOperations(router, { ...deps, ...deps.people, routes, authenticate })
   }

@@ -1,6 +1,6 @@
 import { Unavailable } from '../errors.ts'
 
-/** Jobs that may wait for their turn; a login beyond that hears "try again" at once instead of queueing for long. */
+/** So many may wait for their turn; a login beyond that hears "try again" at once instead of queueing for long. */
 const WAITING_AT_MOST = 256
 
 /** More would hold up all other requests where they go on. */
@@ -9,12 +9,12 @@ const TOGETHER_AT_MOST = 32
 const HELD_AT_MOST_MS = 200
 
 /**
- * Runs jobs that take a core for some milliseconds each, so many at a time. While others wait for their turn, those that
- * are done are held until the last has begun, and then go on together. What follows a job shares statements and turns
- * of the event loop with what follows others, and doesn't run between jobs, where both would find the core's caches
- * full of the other: where there is much to do, everything takes a fifth less of the processor.
+ * Hashes so many at a time. While others wait for their turn, those that are done are held until the last has begun, and
+ * then go on together. What follows a hash shares statements and turns of the event loop with what follows others, and
+ * isn't done between hashes, where both would find the core's caches full of the other: where there is much to do,
+ * everything takes a fifth less of the processor.
  */
-export function createTurns(size: number) {
+export function createHashingQueue(size: number) {
   let free = size
   const waiting: Array<() => void> = []
   let held: Array<() => void> = []
@@ -36,7 +36,7 @@ export function createTurns(size: number) {
 
   return {
     /** @throws Unavailable where too many wait */
-    async take<T>(work: () => Promise<T>): Promise<T> {
+    async run<T>(work: () => Promise<T>): Promise<T> {
       if (free > 0) free--
       else {
         if (waiting.length >= WAITING_AT_MOST)

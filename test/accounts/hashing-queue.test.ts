@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { createTurns } from '../../src/accounts/turns.ts'
+import { createHashingQueue } from '../../src/accounts/hashing-queue.ts'
 import { Unavailable } from '../../src/errors.ts'
 
 /** Jobs that end when they are told to, and what happened so far. */
 function jobs(size: number) {
-  const turns = createTurns(size)
+  const queue = createHashingQueue(size)
   const happened: string[] = []
   const ends = new Map<string, (error?: Error) => void>()
   const settled = () => new Promise((resolve) => setImmediate(resolve))
@@ -13,7 +13,7 @@ function jobs(size: number) {
     happened,
     async begin(...names: string[]): Promise<void> {
       for (const name of names) {
-        const job = turns.take(() => {
+        const job = queue.run(() => {
           happened.push(`${name} begins`)
           return new Promise<void>((resolve, reject) =>
             ends.set(name, (error) => (error ? reject(error) : resolve())),
@@ -33,15 +33,15 @@ function jobs(size: number) {
   }
 }
 
-describe('turns', () => {
-  test('are taken by so many at a time, and whoever meets nobody waits for nobody', async () => {
+describe('the hashing queue', () => {
+  test('lets so many run at a time, and whoever meets nobody waits for nobody', async () => {
     const { happened, begin, end } = jobs(2)
     await begin('a', 'b')
     await end('a')
     expect(happened).toEqual(['a begins', 'b begins', 'a goes on'])
   })
 
-  test('that others wait for end together, with the one after which nobody waits', async () => {
+  test('has those go on together that others wait for, with the one after which nobody waits', async () => {
     const { happened, begin, end } = jobs(1)
     await begin('a', 'b', 'c')
     await end('a')
@@ -54,7 +54,7 @@ describe('turns', () => {
     expect(happened.at(-1)).toBe('c goes on')
   })
 
-  test('end with the job’s own fault, also where they are held', async () => {
+  test('tells a job’s own fault, also where it is held', async () => {
     const { happened, begin, end } = jobs(1)
     await begin('a', 'b', 'c')
     await end('a', new Error('broken'))
@@ -63,7 +63,7 @@ describe('turns', () => {
     expect(happened).toContain('b goes on')
   })
 
-  test('are held for a fifth of a second at most, however long the next job takes', async () => {
+  test('holds nobody for more than a fifth of a second, however long the next job takes', async () => {
     const { happened, begin, end } = jobs(1)
     await begin('a', 'b', 'c')
     await end('a')
@@ -71,7 +71,7 @@ describe('turns', () => {
     expect(happened).not.toContain('c begins')
   })
 
-  test('of 32 that are done go on, though others still wait', async () => {
+  test('lets 32 that are done go on, though others still wait', async () => {
     const { happened, begin, end } = jobs(1)
     const names = Array.from({ length: 40 }, (_, index) => `job ${index}`)
     await begin(...names)
@@ -81,14 +81,14 @@ describe('turns', () => {
     expect(happened.filter((one) => one.endsWith('goes on'))).toHaveLength(32)
   })
 
-  test('are refused where 256 wait, and given again once fewer do', async () => {
-    const turns = createTurns(1)
+  test('refuses whoever comes while 256 wait, and nobody once fewer do', async () => {
+    const queue = createHashingQueue(1)
     let end = () => {}
-    const first = turns.take(() => new Promise<void>((resolve) => (end = resolve)))
-    const others = Array.from({ length: 256 }, () => turns.take(async () => {}))
-    await expect(turns.take(async () => {})).rejects.toThrow(Unavailable)
+    const first = queue.run(() => new Promise<void>((resolve) => (end = resolve)))
+    const others = Array.from({ length: 256 }, () => queue.run(async () => {}))
+    await expect(queue.run(async () => {})).rejects.toThrow(Unavailable)
     end()
     await Promise.all([first, ...others])
-    await turns.take(async () => {})
+    await queue.run(async () => {})
   })
 })
