@@ -40,7 +40,7 @@ export function connectionOver(
       return result
     } catch (error) {
       onStatementEnd?.(took(), isPassing(error) ? 'passing' : 'lasting')
-      if (!(error instanceof DatabaseError)) fault = error
+      if (!(error instanceof DatabaseError) || ENDED.test(error.code ?? '')) fault = error
       throw error
     }
   }
@@ -55,6 +55,9 @@ export function connectionOver(
   }
 }
 
+/** PostgreSQL's last words over a connection that it ends: operator intervention, such as a shutdown. */
+const ENDED = /^57P/
+
 /** However late, a transaction that was begun is ended, and its connection free for the next. */
 const ENDING = /^(commit|rollback)/i
 
@@ -62,7 +65,7 @@ const ENDING = /^(commit|rollback)/i
 const LONGEST_TEXT = 1000
 
 /** Its text has places for parameters and not their values. */
-function statementWork(sql: string): Work {
+export function statementWork(sql: string): Work {
   const text = sql.replace(/\s+/g, ' ').trim()
   const operation = /^\w+/.exec(text)?.[0].toUpperCase() ?? 'SQL'
   return {

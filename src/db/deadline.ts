@@ -50,6 +50,18 @@ export function unhurried<T>(work: () => T): T {
   return storage.run(undefined, work)
 }
 
+/** The time of what several requests ask for together: that of whoever has least of it. */
+export function createSharedTime() {
+  const time: Time = { until: Infinity }
+  return {
+    /** Called by each of them. */
+    join(): void {
+      time.until = Math.min(time.until, storage.getStore()?.until ?? Infinity)
+    },
+    run: <T>(work: () => T): T => storage.run(time, work),
+  }
+}
+
 /** @throws TimeIsUp */
 export function assertInTime(): void {
   const time = storage.getStore()

@@ -1,10 +1,10 @@
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import type { AdapterPayload } from 'oidc-provider'
 import { z } from 'zod'
 import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, shared } from '../db/prepared.ts'
+import { gathered } from '../db/gathered.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { keepApart, recordsOf } from './apart.ts'
@@ -58,19 +58,14 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
   const secrets = createClientSecrets({ db, clock, vault })
   const changes = createClientChanges({ db, clock, rules })
 
-  const rowOf = shared((place: PlaceOf<{ id: string }>, on) =>
-    on
-      .selectFrom('client as c')
-      .select(clientColumns(clock))
-      .where('c.id', '=', place('id'))
-      .compile(),
+  const rowOf = gathered(db, 'text', (id: RawBuilder<string>) =>
+    db.selectFrom('client as c').select(clientColumns(clock)).where('c.id', '=', id),
   )
 
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
     if (id.includes('\0')) return undefined
-    const { rows } = await rowOf(db, { id })
-    return rows[0]
+    return rowOf(id)
   }
 
   async function insert(

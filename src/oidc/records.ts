@@ -4,7 +4,7 @@ import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
-import { type PlaceOf, shared } from '../db/prepared.ts'
+import { gathered } from '../db/gathered.ts'
 import type { Db } from '../db/schema.ts'
 import type { Batch } from './batch.ts'
 import { type ClientRow, clientColumns } from './client-rows.ts'
@@ -40,18 +40,18 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const userCodeKey = (code: string) => fingerprint('user-code', code)
 
   /** Finds a live record together with its client, account, grant and session: one round trip instead of five. */
-  const statementBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
-    shared((place: PlaceOf<{ value: Buffer }>, on) => {
+  const lookBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
+    gathered(db, 'bytea', (value: RawBuilder<Buffer>) => {
       const now = clock()
       // Row by row, so that PostgreSQL goes by keys also in a table that it knows nothing of yet.
       const live = (by: 'key' | 'uid_key', value: RawBuilder<Buffer | null>) =>
-        on
+        db
           .selectFrom('oidc_record')
           .select(['key', 'payload'])
           .where(by, '=', value)
           .where('expires_at', '>', now)
           .limit(1)
-      return on
+      return db
         .selectFrom('oidc_record as r')
         .leftJoin('client as c', 'c.id', 'r.client_id')
         .leftJoinLateral(live('key', sql.ref('r.grant_key')).as('g'), (join) => join.onTrue())
@@ -67,27 +67,24 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
           's.key as session_key',
           's.payload as session_payload',
         ])
-        .where(`r.${column}`, '=', place('value'))
+        .where(`r.${column}`, '=', value)
         .where((where) =>
           where.or([where('r.expires_at', 'is', null), where('r.expires_at', '>', now)]),
         )
         .limit(1)
-        .compile()
     })
 
-  const statements = {
-    key: statementBy('key'),
-    uid_key: statementBy('uid_key'),
-    user_code_key: statementBy('user_code_key'),
+  const looks = {
+    key: lookBy('key'),
+    uid_key: lookBy('uid_key'),
+    user_code_key: lookBy('user_code_key'),
   }
 
   async function findBy(
-    column: keyof typeof statements,
+    column: keyof typeof looks,
     value: Buffer,
   ): Promise<FoundRecord | undefined> {
-    const {
-      rows: [row],
-    } = await statements[column](db, { value })
+    const row = await looks[column](value)
     if (!row) return undefined
     return {
       key: row.key,
