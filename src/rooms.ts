@@ -34,6 +34,7 @@ import { createReencryption } from './reencryption.ts'
 import { createAuthenticators } from './second-factor/authenticators.ts'
 import { createBackupCodes } from './second-factor/backup-codes.ts'
 import { createBypassCodes } from './second-factor/bypass-codes.ts'
+import { secondFactorState } from './second-factor/enrolled.ts'
 import { createLocks } from './second-factor/locks.ts'
 import { createPhoneChanges } from './second-factor/phone-changes.ts'
 import { createPhones } from './second-factor/phones.ts'
@@ -113,6 +114,7 @@ export async function createRooms(
     fingerprint,
     links,
     onChange,
+    secondFactorOf: secondFactorState(clock),
   })
 
   const authenticators = createAuthenticators({

@@ -2,8 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import type { OnChange } from '../audit/change.ts'
 import { auditEntry } from '../audit/event.ts'
-import type { Fingerprints } from '../crypto/fingerprints.ts'
-import type { Clock } from '../db/clock.ts'
 import { retrying } from '../db/faults.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
@@ -17,13 +15,11 @@ import {
 } from './account.ts'
 import { assertOtherAdmin, createAccountRecords } from './account-records.ts'
 import { createAccountSearch } from './account-search.ts'
-import { createAuthentication } from './authentication.ts'
+import { type AuthenticationDependencies, createAuthentication } from './authentication.ts'
 import type { Links } from './links.ts'
 import type { PasswordQuality } from './password-quality.ts'
 import { createPasswordSetting } from './password-setting.ts'
-import type { Passwords } from './passwords.ts'
 import { readProfile } from './profile.ts'
-import type { Throttle } from './throttle.ts'
 
 export type { Account }
 export type Accounts = ReturnType<typeof createAccounts>
@@ -37,13 +33,8 @@ export interface NewAccount {
   role?: Role | undefined
 }
 
-interface Dependencies {
-  db: Db
-  clock: Clock
-  passwords: Passwords
+interface Dependencies extends AuthenticationDependencies {
   quality: PasswordQuality
-  throttle: Throttle
-  fingerprint: Fingerprints
   links: Links
   onChange: OnChange
 }

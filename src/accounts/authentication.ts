@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { sql } from 'kysely'
+import { type RawBuilder, sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
@@ -9,10 +9,15 @@ import { type Account, type AccountRow, toAccount, usernameKey } from './account
 import type { Passwords } from './passwords.ts'
 import { type Throttle, TRIES } from './throttle.ts'
 
+/** `locked`: its codes are not taken just now. `none`: there is nothing that the account could be asked for. */
+export type SecondFactorState = 'locked' | 'some' | 'none'
+
 /** A try at the login page. */
 export interface Attempt {
   /** whose name and password they were; undefined if they aren't right, or may not be judged */
   account: Account | undefined
+  /** as it was before the password was judged; says something only where there is an account */
+  secondFactor: SecondFactorState
   /** false while there are too many wrong ones: then nobody knows whether it was right */
   judged: boolean
   /**
@@ -27,12 +32,14 @@ export interface Attempt {
 const PENDING_WAIT_MS = 2000
 const PENDING_POLL_MS = 50
 
-interface Dependencies {
+export interface AuthenticationDependencies {
   db: Db
   clock: Clock
   passwords: Passwords
   throttle: Throttle
   fingerprint: Fingerprints
+  /** in SQL, how it stands with an account's second factor */
+  secondFactorOf(accountId: RawBuilder<string>): RawBuilder<SecondFactorState>
 }
 
 /** The row of a look-up: how the try stands, and the account, all of it null if there is none of that name. */
@@ -41,9 +48,10 @@ type Found = {
   /** in a row with this try; null when the name is locked, and the try isn't judged */
   failures: number | null
   pending: boolean
+  second_factor: SecondFactorState
 } & (AccountRow | Record<keyof AccountRow, null>)
 
-export function createAuthentication(deps: Dependencies) {
+export function createAuthentication(deps: AuthenticationDependencies) {
   const { db, clock, passwords, throttle, fingerprint } = deps
 
   /** Hashes a password anew with today's settings, unless it was changed meanwhile. @returns its hash from now on */
@@ -58,12 +66,16 @@ export function createAuthentication(deps: Dependencies) {
     return numUpdatedRows > 0n ? password_hash : old
   }
 
+  // For nobody it is looked for like for anybody (ENU-02).
+  const whose = sql<string>`coalesce(account.id, '')`
+
   /** Counts a try, unless its name is locked, and looks the account up: always one row, whoever there is. */
   const counting = unwaiting(
     (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
       sql<Found>`
         with ${throttle.countTry(place('key'), place('nameKey'), waits)}
-        select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending, account.*
+        select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending,
+          ${deps.secondFactorOf(whose)} as second_factor, account.*
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
 
@@ -99,9 +111,11 @@ export function createAuthentication(deps: Dependencies) {
     { id, failures }: Found,
     right: boolean,
   ): Promise<void> {
-    const judged = right
-      ? auditEntry(clock, { type: 'password.right', accountId: id, detail: { refused: true } })
-      : auditEntry(clock, { type: 'password.wrong', accountId: id })
+    const judged = auditEntry(clock, {
+      type: right ? 'password.right' : 'password.wrong',
+      accountId: id,
+      detail: { refused: right || null },
+    })
     // A lock that tries still being judged brought about is lifted if one of them is right: so it is told of here.
     const locked = sql<boolean>`${failures ?? 0}::int >= ${TRIES.after}::int`
     await sql`
@@ -142,7 +156,7 @@ export function createAuthentication(deps: Dependencies) {
       try {
         const right = await passwords.verify(usable, password)
         if (right && found.id !== null) account = toAccount(found)
-        return { account, judged, conclude }
+        return { account, secondFactor: found.second_factor, judged, conclude }
       } catch (error) {
         // Nobody knows whether it was right: it stays counted, and is called neither.
         if (judged) await throttle.judgedWrong(key).execute(db)

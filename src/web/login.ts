@@ -28,9 +28,6 @@ const loginForm = z.object({
   password: field.min(1).max(PASSWORD_INPUT_LIMIT),
 })
 
-/** No account's id. */
-const NOBODY = ''
-
 /** The first door: checks name and password, and asks for the second factor. No session comes of it. */
 export function createLogin(deps: Dependencies) {
   const { signIn, accounts, secondDoor, knownBrowsers, visitors, steps, pages } = deps
@@ -48,31 +45,35 @@ export function createLogin(deps: Dependencies) {
     const { username, password } = form.data
     const now = Math.floor(Date.now() / 1000)
     const language = pages.languageOf(ctx).tag
-    const { account, judged, conclude } = await accounts.authenticate(
-      username,
-      password,
-      knownBrowsers.of(ctx, username),
-    )
-    if (account && (await secondDoor.isRemembered(ctx, interaction, account.id))) {
+    const attempt = await accounts.authenticate(username, password, knownBrowsers.of(ctx, username))
+    const { account, conclude } = attempt
+
+    /** Unknown, wrong, disabled, locked: one answer for all of them, for the same work (ENU-01, ENU-02). */
+    async function refuse(why: string): Promise<void> {
+      await conclude(false)
+      deps.metrics.signInFailed(why)
+      const error = pages.say(ctx, 'login.wrong')
+      steps.login(ctx, visitor, app, { username, error, status: 401 })
+    }
+
+    if (!account) return refuse(attempt.judged ? 'wrong-password' : 'password-locked')
+    if (await secondDoor.isRemembered(ctx, interaction, account.id)) {
       knownBrowsers.note(ctx, username)
       await conclude(true, language)
       return signIn.passed(ctx, account.id, PASSWORD_ALONE, now)
     }
-    // Also asked for nobody, who has no phone: the answer below must cost the same whatever it stands for.
-    const asked = secondDoor.ask(ctx, visitor, interaction, account?.id ?? NOBODY)
-    const answer = await asked.catch(async (error: unknown) => {
-      // A fault of ours is no failure of theirs.
-      await conclude(account !== undefined).catch(() => {})
-      throw error
-    })
-    const locked = typeof answer === 'object' && 'refused' in answer && answer.refused === 'locked'
-    if (!account || locked) {
-      await conclude(false)
-      deps.metrics.signInFailed(locked ? 'locked' : judged ? 'wrong-password' : 'password-locked')
-      // Unknown, wrong, disabled, locked: one answer for all of them (ENU-01).
-      const error = pages.say(ctx, 'login.wrong')
-      return steps.login(ctx, visitor, app, { username, error, status: 401 })
-    }
+    if (attempt.secondFactor === 'locked') return refuse('locked')
+    const answer =
+      attempt.secondFactor === 'none'
+        ? 'no-factor'
+        : await secondDoor.ask(ctx, visitor, interaction, account.id).catch(async (error) => {
+            // A fault of ours is no failure of theirs.
+            await conclude(true).catch(() => {})
+            throw error
+          })
+    // Since it was looked up.
+    if (typeof answer === 'object' && 'refused' in answer && answer.refused === 'locked')
+      return refuse('locked')
     knownBrowsers.note(ctx, username)
     await conclude(true, language)
     await secondDoor.lead(ctx, visitor, interaction, account.id, answer, now)

@@ -8,6 +8,7 @@ import { createPasswords } from '../../src/accounts/passwords.ts'
 import { createThrottle } from '../../src/accounts/throttle.ts'
 import type { SecurityChange } from '../../src/audit/change.ts'
 import { createFingerprints } from '../../src/crypto/fingerprints.ts'
+import { secondFactorState } from '../../src/second-factor/enrolled.ts'
 import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { burst } from '../support/flow.ts'
@@ -37,6 +38,7 @@ beforeAll(async () => {
     onChange: async (_on, change) => {
       changes.push(change)
     },
+    secondFactorOf: secondFactorState(clock),
   })
 })
 afterAll(() => database.destroy())

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Answer, burst, createFlow, type Flow } from '../support/flow.ts'
 import { otherThan } from '../support/guesses.ts'
 import { type House, PASSWORD, PHONES, startHouse } from '../support/house.ts'
@@ -86,6 +86,26 @@ describe('before the right password, an answer doesn’t tell', () => {
     expect(house.codeTexts()).toEqual([])
   })
 
+  test('that its codes were locked while the password was being judged (ENU-01)', async () => {
+    const { id } = await house.addAccount('codes2')
+    const unknown = face(await tryPassword('nobod5', WRONG), 'nobod5')
+    house.statements.length = 0
+    const others = burst(8, (i) => tryPassword(`crowd${i}`, WRONG))
+    const tried = tryPassword('codes2', PASSWORD)
+    const isCounted = (text: string) => text.includes('sign_in_attempt')
+    await vi.waitUntil(() => house.statements.filter(isCounted).length === 9, { interval: 1 })
+    await house.db
+      .updateTable('second_factor')
+      .set({ locked_until: new Date(Date.now() + 60_000) })
+      .where('account_id', '=', id)
+      .execute()
+    expect(face(await tried, 'codes2')).toEqual(unknown)
+    expect(house.statements.filter((text) => text.includes('insert into challenge'))).toHaveLength(
+      1,
+    )
+    await others
+  })
+
   test('the second time either, when the browser has its cookies (ENU-01)', async () => {
     await house.addAccount('known2')
     const faces = []
@@ -132,12 +152,14 @@ describe('the number of tries', () => {
 })
 
 test('answers cost the same work, whoever they are about (ENU-02)', { retry: 2 }, async () => {
-  const names = ['timed1', 'timed2', 'timed3', 'timed4']
-  const [nobody = '', known = '', banned = '', locked = ''] = names
+  const names = ['timed1', 'timed2', 'timed3', 'timed4', 'timed5']
+  const [nobody = '', known = '', banned = '', locked = '', guessed = ''] = names
   if (!(await house.rooms.accounts.findByUsername(known))) {
     await house.addAccount(known)
     await disable(banned)
     await house.addAccount(locked)
+    await house.addAccount(guessed)
+    await lockByCodes(guessed)
   }
   await lockByPasswords(locked)
   const flow = createFlow(house)
@@ -152,7 +174,10 @@ test('answers cost the same work, whoever they are about (ENU-02)', { retry: 2 }
       const name = names[(index + round) % names.length] ?? nobody
       house.statements.length = 0
       const before = process.cpuUsage()
-      const { status } = await flow.password(name, name === locked ? PASSWORD : WRONG)
+      const { status } = await flow.password(
+        name,
+        [locked, guessed].includes(name) ? PASSWORD : WRONG,
+      )
       const { user, system } = process.cpuUsage(before)
       cpu.get(name)?.push(user + system)
       statements.set(
@@ -165,7 +190,8 @@ test('answers cost the same work, whoever they are about (ENU-02)', { retry: 2 }
   // A locked name isn't judged, so nothing is noted of how it was: one statement less, which takes no password's time.
   const [first] = statements.get(known) ?? []
   expect(first).toBeDefined()
-  for (const name of [nobody, banned]) expect(statements.get(name)).toEqual(statements.get(known))
+  for (const name of [nobody, banned, guessed])
+    expect(statements.get(name), name).toEqual(statements.get(known))
   // The hash is nearly all of it; a clock on the wall would also measure what else this machine does.
   const medians = [...cpu.values()].map(median)
   const apart = Math.max(...medians) / Math.min(...medians)
