@@ -58,7 +58,9 @@ const UNTRUSTED = new Set([
  * followed: a 3xx comes back as the answer it is. Never throws.
  */
 export async function requestJson(request: JsonRequest, signal: AbortSignal): Promise<HttpResult> {
-  const { fetch, Request, agent } = await load()
+  const client = await load().catch(() => undefined)
+  if (!client) return { kind: 'unreachable', detail: 'no HTTP client' }
+  const { fetch, Request, agent } = client
   if (signal.aborted) return { kind: 'unreachable', detail: 'time-out before sending' }
   const prepared = prepare(Request, request, signal)
   if (!prepared) return { kind: 'misconfigured', detail: 'unusable address or header' }
