@@ -1,4 +1,4 @@
-import { createHash, hkdfSync } from 'node:crypto'
+import { hash, hkdfSync } from 'node:crypto'
 
 /** Derives a key for one purpose from a master key (HKDF-SHA256, RFC 5869), so that no key serves two. */
 export function deriveKey(master: Buffer, purpose: string): Buffer {
@@ -7,5 +7,5 @@ export function deriveKey(master: Buffer, purpose: string): Buffer {
 
 /** SHA-256 of a random token: what is stored instead of it. Fit only for values of 128 random bits or more. */
 export function hashToken(token: string, kind: string): Buffer {
-  return createHash('sha256').update(kind).update('\0').update(token).digest()
+  return hash('sha256', `${kind}\0${token}`, 'buffer')
 }

@@ -24,6 +24,7 @@ export class VaultError extends Error {
 const FORMAT = 1
 const KEY_ID_BYTES = 4
 const NONCE_BYTES = 12
+const DRAWN_AT_ONCE = 256
 const TAG_BYTES = 16
 const HEADER_BYTES = 1 + KEY_ID_BYTES
 
@@ -68,6 +69,8 @@ export function createVault(
     return new VaultError(`${column}: ${why}`, { cause })
   }
 
+  const nonces = createNonces()
+
   return {
     /** Public names of the keys, in hexadecimal; the first seals. They tell nothing of the keys. */
     keyNames: ring.map(({ name }) => name),
@@ -77,7 +80,7 @@ export function createVault(
 
     seal(plain: string | Buffer, place: Place): Buffer {
       onSeal(place.column)
-      const nonce = randomBytes(NONCE_BYTES)
+      const nonce = nonces()
       const header = Buffer.concat([Buffer.from([FORMAT]), current.id])
       const cipher = createCipheriv('aes-256-gcm', columnKey(current, place.column), nonce)
       cipher.setAAD(boundTo(header, place))
@@ -109,6 +112,17 @@ export function createVault(
         throw failure(place, 'changed or moved since it was sealed', cause)
       }
     },
+  }
+}
+
+/** Random nonces, drawn many at a time: to draw is what costs, and none of them is secret. */
+function createNonces() {
+  let drawn = Buffer.alloc(0)
+  return (): Buffer => {
+    if (drawn.length === 0) drawn = randomBytes(NONCE_BYTES * DRAWN_AT_ONCE)
+    const nonce = drawn.subarray(0, NONCE_BYTES)
+    drawn = drawn.subarray(NONCE_BYTES)
+    return nonce
   }
 }
 

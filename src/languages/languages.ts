@@ -61,7 +61,19 @@ export function createLanguages(
   if (!byDefault) throw new RangeError(`there is no file languages/${defaultTag}${ENDING}`)
   const meant = all.map((language) => ({ language, locale: likely(language.tag) }))
 
-  function closest(asked: string): Language | undefined {
+  const asked = new Map<string, Language | undefined>()
+
+  /** Browsers ask for the same few again and again. */
+  function closest(tag: string): Language | undefined {
+    const known = asked.get(tag)
+    if (known || asked.has(tag)) return known
+    if (asked.size === ASKED_AT_MOST) asked.clear()
+    const found = lookFor(tag)
+    asked.set(tag, found)
+    return found
+  }
+
+  function lookFor(asked: string): Language | undefined {
     const wanted = likely(asked)
     if (!wanted) return undefined
     const same = meant.filter(({ locale }) => locale?.language === wanted.language)
@@ -89,6 +101,9 @@ export function createLanguages(
     },
   }
 }
+
+/** Anybody may ask for anything. */
+const ASKED_AT_MOST = 1000
 
 /** A tag with what usually goes without saying; undefined for one that is none, which anyone may send. */
 function likely(tag: string): Intl.Locale | undefined {
