@@ -1,6 +1,6 @@
 import * as client from 'openid-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { claimsOf, createFlow } from './support/flow.ts'
+import { burst, claimsOf, createFlow } from './support/flow.ts'
 import { type House, PHONES, REDIRECT_URI, startHouse } from './support/house.ts'
 
 const MFA = 'https://refeds.org/profile/mfa'
@@ -68,6 +68,18 @@ describe('a sign-in', () => {
     expect(refreshed.claims()?.auth_time).toBe(claims?.auth_time)
     const own = await client.clientCredentialsGrant(config)
     expect(own.access_token).toBeTruthy()
+  })
+
+  test('begins beside others in one statement, and each goes on for itself', async () => {
+    house.statements.length = 0
+    const flows = await burst(24, async () => {
+      const flow = createFlow(house, { client: app })
+      await flow.begin()
+      return flow
+    })
+    const stored = house.statements.filter((statement) => /insert into oidc_record/.test(statement))
+    expect(stored.length).toBeLessThan(24)
+    for (const flow of flows) expect((await flow.page()).status).toBe(200)
   })
 
   test('takes at most 19 SQL statements, with everything on', async () => {

@@ -33,6 +33,14 @@ export const NOTHING: Batch = {
   reused: false,
 }
 
+/** Whether all that is written is the beginning of a sign-in. */
+export function beginsOnly({ upserts, ...rest }: Batch): boolean {
+  return (
+    upserts.every(({ model }) => model === 'Interaction') &&
+    Object.values(rest).every((part) => part === false || (part !== true && part.length === 0))
+  )
+}
+
 /**
  * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by
  * its index, also in a table that it knows nothing of yet; of the rest, whether there is any.

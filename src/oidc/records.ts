@@ -3,10 +3,12 @@ import { type Account, accountAsJson } from '../accounts/account.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
 import type { Clock } from '../db/clock.ts'
+import { statementWork } from '../db/connection.ts'
 import { retrying } from '../db/faults.ts'
 import { gathered } from '../db/gathered.ts'
+import { gathering } from '../db/gathering.ts'
 import type { Db } from '../db/schema.ts'
-import type { Batch } from './batch.ts'
+import { type Batch, beginsOnly, NOTHING } from './batch.ts'
 import { type ClientRow, clientColumns } from './client-rows.ts'
 import { createRecordWrites, type Written } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
@@ -80,6 +82,16 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
     user_code_key: lookBy('user_code_key'),
   }
 
+  /** Sign-ins that begin at the same time are stored together: nothing can stand against any of them. */
+  const begin = gathering(
+    async (batches: readonly Batch[]) => {
+      const upserts = batches.flatMap((batch) => batch.upserts)
+      const written = await write(db, { ...NOTHING, upserts })
+      return () => written
+    },
+    () => statementWork('insert into oidc_record'),
+  )
+
   async function findBy(
     column: keyof typeof looks,
     value: Buffer,
@@ -110,7 +122,8 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
     userCodeKey,
 
     /** Stores a whole request's writes at once. */
-    write: (batch: Batch): Promise<Written> => retrying(() => write(db, batch)),
+    write: (batch: Batch): Promise<Written> =>
+      retrying(() => (beginsOnly(batch) ? begin(batch) : write(db, batch))),
 
     /** Deletes expired records, `batch` at most. */
     async sweep(batch: number): Promise<number> {
