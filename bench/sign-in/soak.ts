@@ -1,6 +1,7 @@
 import type { Driver } from './driving.ts'
 import { type Ours, startOurs } from './ours.ts'
-import { residentMegabytes } from './processes.ts'
+import { openDescriptors, residentMegabytes } from './processes.ts'
+import { median } from './turns.ts'
 
 export interface Soak {
   minutes: number
@@ -11,6 +12,10 @@ export interface Soak {
   p95: number
   /** memory at the end of each tenth */
   megabytes: number[]
+  /** open files and connections at the end of each tenth */
+  descriptors: number[]
+  /** how late the event loop was, p99 in milliseconds: the middle of what each tenth ended with */
+  lagMs: number
 }
 
 interface Load {
@@ -27,11 +32,15 @@ export async function soak(driver: Driver, ours: Ours, load: Load): Promise<Soak
   const { soakMinutes: minutes, rate, concurrency, people } = load
   const sum = { done: 0, errors: 0 }
   const megabytes: number[] = []
+  const descriptors: number[] = []
+  const lags: number[] = []
   const p95s: number[] = []
   const server = await startOurs(ours)
   try {
     for (let part = 0; part < PARTS; part++) {
       const seconds = (minutes * 60) / PARTS
+      // It tells of the time since it was last asked.
+      await eventLoopLag(server.port)
       const driven = await driver.drive(server, {
         what: 'texted',
         people,
@@ -43,9 +52,18 @@ export async function soak(driver: Driver, ours: Ours, load: Load): Promise<Soak
       sum.errors += driven.errors
       p95s.push(driven.p95)
       megabytes.push(residentMegabytes(server.pid))
+      descriptors.push(openDescriptors(server.pid))
+      lags.push(await eventLoopLag(server.port))
     }
   } finally {
     await server.stop()
   }
-  return { minutes, rate, ...sum, p95: Math.max(...p95s), megabytes }
+  const lagMs = median(lags)
+  return { minutes, rate, ...sum, p95: Math.max(...p95s), megabytes, descriptors, lagMs }
+}
+
+async function eventLoopLag(port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const [, seconds] = /^nodejs_eventloop_lag_p99_seconds (\S+)$/m.exec(metrics) ?? []
+  return Number(seconds) * 1000
 }
