@@ -62,6 +62,15 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
     db.selectFrom('client as c').select(clientColumns(clock)).where('c.id', '=', id),
   )
 
+  const read = new WeakMap<ClientRow, ReturnType<typeof metadataOf>>()
+
+  /** A request asks several questions of the row that it has read. */
+  function registered(row: ClientRow): ReturnType<typeof metadataOf> {
+    const known = read.get(row) ?? metadataOf(row)
+    read.set(row, known)
+    return known
+  }
+
   async function findRow(id: string): Promise<ClientRow | undefined> {
     // A NUL can't be stored, so no client has one; PostgreSQL would answer with an error.
     if (id.includes('\0')) return undefined
@@ -171,7 +180,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
     metadataOf(row: ClientRow): AdapterPayload {
       const secret = secrets.open(row)
       return {
-        ...metadataOf(row).metadata,
+        ...registered(row).metadata,
         client_id: row.client_id,
         ...(row.client_name !== null && { client_name: row.client_name }),
         ...(secret && { client_secret: secret, client_secret_expires_at: 0 }),
@@ -179,16 +188,16 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
     },
 
     /** The scopes a client may ask for. */
-    scopeOf: (row: ClientRow): string => metadataOf(row).metadata.scope,
+    scopeOf: (row: ClientRow): string => registered(row).metadata.scope,
 
     /** The scopes of APIs that a client may ask for. */
-    apiScopesOf: (row: ClientRow): readonly string[] => metadataOf(row).apiScopes,
+    apiScopesOf: (row: ClientRow): readonly string[] => registered(row).apiScopes,
 
     /** The apps whose access tokens a client may introspect, beside its own. */
-    introspectedBy: (row: ClientRow): readonly string[] => metadataOf(row).introspects,
+    introspectedBy: (row: ClientRow): readonly string[] => registered(row).introspects,
 
     /** Whether a client's requests must have a code challenge. */
-    needsPkce: (row: ClientRow): boolean => metadataOf(row).pkce === 'required',
+    needsPkce: (row: ClientRow): boolean => registered(row).pkce === 'required',
 
     /**
      * Registered clients by id, without those that are part of Sallyport.

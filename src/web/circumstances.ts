@@ -1,8 +1,9 @@
 import type { Context, Middleware } from 'koa'
 import { addressKey } from '../address.ts'
-import { inCircumstances } from '../audit/circumstances.ts'
+import { type Circumstances, inCircumstances } from '../audit/circumstances.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import { inTime } from '../db/deadline.ts'
+import { once } from '../once.ts'
 import { browserName } from './browser-name.ts'
 
 /** Enough to tell addresses apart, too little to be asked for more. */
@@ -19,14 +20,26 @@ export function placeOf(ctx: Pick<Context, 'ip' | 'get'>): { address: string; br
  */
 export function createCircumstances(fingerprint: Fingerprints): Middleware {
   return (ctx, next) => {
-    const address = fingerprint('address', addressKey(ctx.ip)).subarray(0, ADDRESS_BYTES)
-    const where = {
+    // Most requests record nothing, and what isn't asked for isn't hashed.
+    const address = once(() =>
+      fingerprint('address', addressKey(ctx.ip)).subarray(0, ADDRESS_BYTES).toString('hex'),
+    )
+    const network = once(() => fingerprint('network', addressKey(ctx.ip, 48)).toString('hex'))
+    const place = once(() => placeOf(ctx))
+    const where: Circumstances = {
+      actor: 'self',
       requestId: String(ctx.state.requestId),
-      address: address.toString('hex'),
-      network: fingerprint('network', addressKey(ctx.ip, 48)).toString('hex'),
-      place: placeOf(ctx),
+      get address() {
+        return address()
+      },
+      get network() {
+        return network()
+      },
+      get place() {
+        return place()
+      },
     }
-    return inTime(() => inCircumstances({ actor: 'self', ...where }, next), arrivalOf(ctx))
+    return inTime(() => inCircumstances(where, next), arrivalOf(ctx))
   }
 }
 
