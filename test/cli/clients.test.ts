@@ -227,10 +227,12 @@ describe.concurrent('client', { timeout: 90_000 }, () => {
   test.each([
     ['https://shop.example.com/callback#fragment', 'must have no fragment'],
     ['https://user@shop.example.com/callback', 'must have no user name'],
-    ['javascript:alert(1)', 'must be https:'],
+    // Of a public client, which may have a scheme of its own (RFC 8252 section 7.1).
+    ['javascript:alert(1)', 'must be https:', '--public'],
+    ['myapp:/cb', 'reverse-domain scheme', '--public'],
     ['/callback', 'is not a URL'],
-  ])('refuses the redirect URI %s', async (uri, why) => {
-    const args = ['client', 'create', '--id', 'lint']
+  ])('refuses the redirect URI %s [OIDC-03, OIDC-42]', async (uri, why, ...more) => {
+    const args = ['client', 'create', '--id', 'lint', ...more]
     const answers = await Promise.all([
       cli([...args, '--redirect-uri', uri]),
       cli([...args, ...CALLBACK, '--post-logout-redirect-uri', uri]),

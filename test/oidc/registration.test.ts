@@ -219,6 +219,28 @@ describe('registering oneself [OIDC-25]', () => {
   })
 })
 
+test('a public client has no scheme but of its own domain [OIDC-42, OIDC-03]', async () => {
+  const token = await newToken()
+  const open = { ...APP, token_endpoint_auth_method: 'none' }
+  for (const uri of [
+    'myapp:/cb',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'file:///x',
+    'blob:https://rp.example/x',
+    'vbscript:x',
+    '.app:/cb',
+    'app.:/cb',
+  ])
+    for (const said of [{ redirect_uris: [uri] }, { post_logout_redirect_uris: [uri] }]) {
+      const { status, body } = await register(token, { ...open, ...said })
+      expect([status, body.error], JSON.stringify(said)).toEqual([400, 'invalid_redirect_uri'])
+    }
+  const own = ['com.example.app:/cb']
+  const said = { ...open, redirect_uris: own, post_logout_redirect_uris: own }
+  expect((await register(token, said)).status).toBe(201)
+})
+
 const INSIDE = [
   'https://127.0.0.1/x',
   'https://localhost/x',
