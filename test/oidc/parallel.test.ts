@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Answer, burst, claimsOf, createFlow } from '../support/flow.ts'
+import { type Answer, claimsOf, createFlow } from '../support/flow.ts'
 import { type House, REDIRECT_URI, startHouse } from '../support/house.ts'
 import { holding, inTurn, untilWaiting } from '../support/turns.ts'
 
@@ -14,11 +14,7 @@ beforeAll(async () => {
 afterAll(() => house.stop())
 
 /** Lets requests run until each waits to write a record of the model, and then lets them all go on. */
-async function heldUp(
-  model: string,
-  count: number,
-  requests: () => Promise<Answer>[],
-): Promise<Answer[]> {
+async function heldUp<T>(model: string, count: number, requests: () => Promise<T>[]): Promise<T[]> {
   const { answers } = await holding(house, model, async () => {
     const answers = requests()
     await untilWaiting(house, count)
@@ -104,20 +100,38 @@ describe.each(['before', 'after'])('when all sessions of an account end (SES-07)
   })
 })
 
-test('two tabs that finish at the same moment both get there', async () => {
+test('two tabs that finish at the same moment both get there, each by the code of its own text (CHL-20, CHL-23)', async () => {
   const first = createFlow(house, { client: app })
   await first.complete('alex')
-  const tabs = await burst(2, async () => {
+  const open = async () => {
     const tab = createFlow(house, { client: app, jar: first.jar })
-    await tab.begin({ prompt: 'login' })
-    await tab.password('alex')
+    await tab.toCode('alex', { prompt: 'login' })
     return { tab, code: house.lastCode() }
-  })
-  for (const { tab, code } of tabs) {
-    const answer = await tab.code(code)
-    if (answer.status !== 303) continue
-    const query = await tab.resume(answer)
-    expect((await tab.redeem(query.get('code') ?? '')).status).toBe(200)
+  }
+  const tabs = [await open(), await open()]
+  const typed = await Promise.all(
+    tabs.map(async ({ tab, code }) => ({ tab, ...(await tab.code(code)) })),
+  )
+  // The right code that comes first ends what else this browser was asked: the other tab gets another text.
+  expect(typed.map(({ status }) => status).toSorted()).toEqual([303, 400])
+  const ways = await Promise.all(
+    typed.map(async ({ tab, location }) => {
+      if (location) return { tab, back: location }
+      await tab.step('restart')
+      await tab.password('alex')
+      const { location: back = '' } = await tab.code(house.lastCode())
+      return { tab, back }
+    }),
+  )
+  const ends = await heldUp('Session', 2, () =>
+    ways.map(async ({ tab, back }) => ({ tab, back, answer: await tab.request(back) })),
+  )
+  // Of two that store the session at once, one is asked to look again.
+  expect(ends.filter(({ answer }) => isCode(answer))).toHaveLength(1)
+  for (const { tab, back, answer } of ends) {
+    if (!isCode(answer)) expect([answer.status, answer.location]).toEqual([303, back])
+    const code = (await tab.resume(answer)).get('code') ?? ''
+    expect((await tab.redeem(code)).status).toBe(200)
   }
 })
 
