@@ -156,6 +156,7 @@ describe('what can be sent back to the app is, with its state and our name (OIDC
     ['a challenge with =', { code_challenge: `${'x'.repeat(43)}=` }, 'invalid_request', 14],
     ['prompt none, login', { prompt: 'none login' }, 'invalid_request', 17],
     ['prompt bogus', { prompt: 'bogus' }, 'invalid_request', 18],
+    ['prompt select_account', { prompt: 'select_account' }, 'invalid_request', 18],
     ['max_age -1', { max_age: '-1' }, 'invalid_request', 19],
     ['max_age abc', { max_age: 'abc' }, 'invalid_request', 19],
     ['max_age 1.5', { max_age: '1.5' }, 'invalid_request', 19],
