@@ -1,10 +1,13 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { CookieJar } from 'tough-cookie'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Answer, createFlow, type Flow } from '../support/flow.ts'
+import { type Answer, claimsOf, createFlow, type Flow } from '../support/flow.ts'
 import { asSegment, forgedHints, segments } from '../support/forged-hints.ts'
 import { type House, startHouse } from '../support/house.ts'
 
 const BYE = 'https://rp.example/bye'
+const PRODUCTS = resolve(import.meta.dirname, '../../docs/integrations')
 
 let house: House
 let app: { id: string; secret: string }
@@ -19,6 +22,7 @@ beforeAll(async () => {
     postLogoutRedirectUris: [BYE],
     name: 'App <b>& Co',
   })
+  await house.addClient('shop')
   await house.addClient('other', { postLogoutRedirectUris: ['https://other.example/bye'] })
   await house.addAccount('alex')
 })
@@ -93,6 +97,23 @@ describe('a logout asked for by an app', () => {
     expect(await isSignedIn()).toBe(false)
   })
 
+  test.each(['grafana.md', 'oauth2-proxy.md'])(
+    'by client id and no hint, as %s has it to copy, goes back with state as well [OIDC-31]',
+    async (name) => {
+      const text = readFileSync(join(PRODUCTS, name), 'utf8')
+      const [, link = ''] =
+        /^(?:signout_redirect_url = |\/oauth2\/sign_out\?rd=)(.+)$/m.exec(text) ?? []
+      const address = new URL(link.startsWith('https:') ? link : decodeURIComponent(link))
+      const [, back = ''] = /--post-logout-redirect-uri (\S+)/.exec(text) ?? []
+      await house.rooms.clients.patch('shop', { postLogoutRedirectUris: [back] })
+
+      address.searchParams.set('state', 'a state')
+      const answer = await confirm(await browser.request(address.href))
+      expect([answer.status, answer.location]).toEqual([303, `${back}?state=a+state`])
+      expect(await isSignedIn()).toBe(false)
+    },
+  )
+
   test('leaves someone signed in who says so', async () => {
     const page = await endSession({ id_token_hint: idToken, post_logout_redirect_uri: BYE })
     expect((await confirm(page, {})).location).toBe(BYE)
@@ -163,6 +184,27 @@ describe('a forged logout form (SES-16)', () => {
     expect(page.html).toContain('name="logout"')
     expect(await isSignedIn()).toBe(true)
   })
+})
+
+test('a logout token that somebody posts has no address here, and ends nothing [OIDC-33]', async () => {
+  const { iss, sub, aud } = claimsOf(tokens)
+  const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }
+  const unsigned = [
+    { alg: 'none', typ: 'logout+jwt' },
+    { iss, sub, aud, jti: 'x', events },
+  ]
+  const logout_token = `${unsigned.map(asSegment).join('.')}.`
+  const answers: Record<string, number> = {}
+  for (const path of ['/backchannel-logout', '/logout', '/session/end', '/session/end/confirm'])
+    answers[path] = (await browser.post(path, { logout_token })).status
+  expect(answers).toEqual({
+    '/backchannel-logout': 404,
+    '/logout': 404,
+    // As any form is: to the page that asks.
+    '/session/end': 303,
+    '/session/end/confirm': 400,
+  })
+  expect(await isSignedIn()).toBe(true)
 })
 
 describe('no redirect, and nobody is signed out (OIDC-31, input 90)', () => {
