@@ -178,7 +178,10 @@ describe('keys that are read at an address [OIDC-25]', () => {
       published.answer = answer
       await publishing(name)
       const before = published.asked
-      expect(await present(await assertion(house, name, pair))).toMatchObject(REFUSED)
+      const presented = await assertion(house, name, pair)
+      const began = performance.now()
+      expect(await present(presented)).toMatchObject(REFUSED)
+      expect(performance.now() - began, name).toBeLessThan(3500)
       // Nothing was asked for at the place it was moved to.
       expect(published.asked - before).toBe(1)
     }
