@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { createLocalJWKSet, generateKeyPair, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { later } from '../../src/db/clock.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
@@ -213,12 +216,15 @@ describe('an app that is told of sign-outs [OIDC-32]', () => {
     // Its registration asks for no sid.
     expect(claims.sid).toBeUndefined()
     deaf.answer = 'hang'
+    const began = performance.now()
     expect((await endSession(hinted())).status).toBe(303)
+    expect(performance.now() - began).toBeLessThan(3000)
     expect(await waiting('under way')).toBe(1)
     await expectSignedIn(false)
     expect(told.requests).toHaveLength(1)
     const [before] = await arrived(deaf)
     await expect.poll(() => waiting('under way'), { timeout: 10_000 }).toBe(0)
+    expect(performance.now() - began).toBeLessThan(4000)
 
     deaf.answer = 500
     house.moveClock(90)
@@ -248,7 +254,6 @@ describe('an app that is told of sign-outs [OIDC-32]', () => {
     // One browser, as admins and people themselves end it; then all, as it follows from a change.
     const sessions = await house.rooms.sessions.list(account)
     expect(await house.rooms.sessions.end(account, sessions[0]?.uid ?? '')).toBe(true)
-    await arrived(told)
     await house.rooms.accounts.disable(account)
     await house.rooms.accounts.enable(account)
     await arrived(told, sessions.length)
@@ -261,6 +266,34 @@ describe('an app that is told of sign-outs [OIDC-32]', () => {
     await bos.flow.post('/session/end/confirm', { xsrf, logout: 'yes' })
     await arrived(told, sessions.length + 1)
     expect(await sids()).toContain(bo.claims.sid)
+  })
+
+  test('is sent nothing inside, neither at an address that came past the check nor where one leads', async () => {
+    let reached = 0
+    const inside = createServer((socket) => {
+      reached++
+      socket.destroy()
+    })
+    await once(inside.listen(0, '127.0.0.2'), 'listening')
+    const address = inside.address()
+    if (typeof address !== 'object' || !address) throw new Error('not listening on a port')
+    const uri = `https://127.0.0.2:${address.port}/x`
+    await sql`
+      update client set metadata = jsonb_set(metadata, '{backchannel_logout_uri}', to_jsonb(${uri}::text))
+      where id = ${first.id}`.execute(house.db)
+    await suite({ client: other, jar: client.flow.jar }).complete()
+    Object.assign(deaf, { answer: 307, location: uri })
+    const logged = house.logged.length
+    expect((await endSession(hinted())).status).toBe(303)
+    await expectSignedIn(false)
+    await expect.poll(() => waiting('under way')).toBe(0)
+    expect([await waiting(), reached]).toEqual([2, 0])
+    const lines = house.logged.slice(logged).join('')
+    expect(lines).toContain('"problem":"the URL must not lead inside')
+    expect(lines).toContain('"problem":"answered 307"')
+    inside.close()
+    await house.db.deleteFrom('logout_delivery').execute()
+    await house.rooms.clients.patch(first.id, { backchannelLogoutUri: `${told.url}/first` })
   })
 
   test('is given up in the end, and that is on record', async () => {
