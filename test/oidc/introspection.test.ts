@@ -58,7 +58,7 @@ async function ownToken({ id, secret }: Registered): Promise<unknown> {
 
 const DEAD = { status: 200, body: { active: false } }
 
-describe('introspection', () => {
+describe('introspection [OIDC-30]', () => {
   test('tells an API who is behind the token of an app it serves, and how they signed in', async () => {
     const { tokens, flow } = await signIn()
     const { sub, auth_time: authTime } = claimsOf(tokens)
@@ -117,8 +117,17 @@ describe('introspection', () => {
     expect(await introspect({ id: '', secret: '' }, tokens.access_token, asPage)).toEqual(DEAD)
     expect((await introspect({ id: '', secret: '' }, tokens.access_token)).status).toBe(400)
     const code = new URL((await flow.begin()).location ?? '').searchParams.get('code')
-    for (const odd of [code, tokens.id_token, 'x', '\0', '__proto__'])
-      expect((await introspect(api, odd)).body).not.toHaveProperty('sub')
+    expect(code).toMatch(/./)
+    for (const by of [api, app]) {
+      for (const odd of [code, 'x', '\0', '__proto__', `${tokens.access_token}x`])
+        expect(await introspect(by, odd), JSON.stringify(odd)).toEqual(DEAD)
+      // JWTs aren't stored, so nothing is told of them, whoever made them.
+      for (const odd of [tokens.id_token, 'e30.e30.'])
+        expect(await introspect(by, odd)).toMatchObject({
+          status: 400,
+          body: { error: 'unsupported_token_type' },
+        })
+    }
     expect((await introspect(api, '')).body.error).toBe('invalid_request')
   })
 
