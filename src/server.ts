@@ -66,10 +66,10 @@ export async function startServer(options: Omit<AppOptions, 'metrics'>): Promise
       handle(request, response)
     },
   )
-  await listen(server, config.port, config.host)
+  await listen(server, config.port, config.host, 'PORT')
   const metricsServer = ownPort ? createServer(tellMetrics) : undefined
   if (metricsServer && config.metricsPort)
-    await listen(metricsServer, config.metricsPort, config.host)
+    await listen(metricsServer, config.metricsPort, config.host, 'METRICS_PORT')
 
   async function begin(): Promise<void> {
     while (!stopping) {
@@ -135,11 +135,11 @@ function answer(response: ServerResponse, status: number, body: object): void {
 }
 
 /** @throws Error with a sentence for the operator */
-function listen(server: Server, port: number, host: string): Promise<void> {
+function listen(server: Server, port: number, host: string, variable: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       const inUse = 'code' in error && error.code === 'EADDRINUSE'
-      const sentence = `Port ${port} of ${host} is in use by another program. End that one, or set PORT to another.`
+      const sentence = `Port ${port} of ${host} is in use by another program. End that one, or set ${variable} to another.`
       reject(inUse ? new Error(sentence, { cause: error }) : error)
     })
     server.listen(port, host, resolve)

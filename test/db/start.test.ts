@@ -199,11 +199,19 @@ describe('a start that can’t succeed ends with exit code 1 and a sentence', ()
     const blocker = createServer()
     const port = await freePort()
     await new Promise<void>((resolve) => blocker.listen(port, '127.0.0.1', resolve))
-    const child = startChild(MAIN, [], { ...house.variables, PORT: String(port) })
-    expect(await child.ended).toBe(1)
-    expect(child.err).toBe(
-      `Port ${port} of 127.0.0.1 is in use by another program. End that one, or set PORT to another.\n`,
-    )
+    const taken = String(port)
+    const starts: Array<[string, Record<string, string>]> = [
+      ['PORT', { PORT: taken }],
+      ['METRICS_PORT', { PORT: String(await freePort()), METRICS_PORT: taken }],
+    ]
+    const ends = starts.map(async ([variable, ports]) => {
+      const child = startChild(MAIN, [], { ...house.variables, ...ports })
+      expect(await child.ended).toBe(1)
+      expect(child.err).toBe(
+        `Port ${port} of 127.0.0.1 is in use by another program. End that one, or set ${variable} to another.\n`,
+      )
+    })
+    await Promise.all(ends)
     blocker.close()
   })
 })

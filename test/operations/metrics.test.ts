@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
+import { freePort } from '../support/ports.ts'
 
 let house: House
 let app: { id: string; secret: string }
@@ -101,6 +102,25 @@ test('requests, sign-ins, failures, tokens and the database are counted, by labe
     for (const label of Object.keys(labels))
       if (label !== 'le') expect(row, name).toContain(`\`${label}\``)
   }
+})
+
+test('with a port of its own, metrics are on that alone, for as long as it serves (LOG-08)', async () => {
+  const port = await freePort()
+  const apart = await startHouse({ beside: house, env: { METRICS_PORT: String(port) } })
+  const own = `http://localhost:${port}`
+  // From here or through a proxy: who reaches it is for a firewall to say.
+  for (const headers of [{}, { 'x-forwarded-for': '203.0.113.9' }]) {
+    const metrics = await fetch(`${own}/metrics`, { headers })
+    expect(metrics.status).toBe(200)
+    expect(metrics.headers.get('content-type')).toMatch(/^text\/plain/)
+    expect(await metrics.text()).toContain('sallyport_')
+    expect((await fetch(`${apart.url}/metrics`, { headers })).status).toBe(404)
+  }
+  const others = ['/', '/metrics/', '/healthz', '/jwks', '/.well-known/openid-configuration']
+  for (const path of others) expect((await fetch(own + path)).status, path).toBe(404)
+  expect((await fetch(`${own}/metrics`, { method: 'POST' })).status).toBe(404)
+  await apart.stop()
+  await expect(fetch(`${own}/metrics`)).rejects.toThrow()
 })
 
 test('what is due in the background is counted', async () => {
