@@ -152,7 +152,14 @@ export function createFront(deps: Dependencies): Front {
     if (ctx.state.appsToTell) await deps.tellApps()
   })
   provider.use(keepUserCode)
-  provider.use((_ctx, next) => units.run(next))
+  provider.use((ctx, next) =>
+    units.run(async () => {
+      await next()
+      // The provider answers faults itself. Who hears of one has nothing, so nothing of it is stored: a code that
+      // was to be redeemed isn't used, and can be redeemed again.
+      if (ctx.status >= 500) units.current().discard()
+    }),
+  )
   provider.use(deps.clientThrottle(provider))
   provider.use(byFirstPart(routes))
   return { handle: provider.callback(), writeLogout: createLogoutTokens(provider, units) }

@@ -190,7 +190,7 @@ export function createProvider(deps: Dependencies): Provider {
     },
     async findAccount(_ctx, sub) {
       const account = await liveAccount(sub)
-      return account && toProviderAccount(account, deps.phoneOf)
+      return account && toProviderAccount(account, (id) => guarded(() => deps.phoneOf(id)))
     },
     extraTokenClaims: signInBehind,
     loadExistingGrant: (ctx) => loadGrant(ctx, isFirstParty),

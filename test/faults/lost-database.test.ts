@@ -27,7 +27,8 @@ interface Walk {
 }
 
 const STEPS: Record<string, (walk: Walk) => Promise<Answer>> = {
-  authorization: ({ flow }) => flow.request(flow.authorizationUrl()),
+  // With the phone, which is looked up on its own when tokens are made.
+  authorization: ({ flow }) => flow.request(flow.authorizationUrl({ scope: 'openid phone' })),
   'login page': ({ flow, location }) => flow.arrive(location),
   password: ({ flow }) => flow.password('alex'),
   'code page': ({ flow }) => flow.page(),
