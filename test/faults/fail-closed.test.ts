@@ -2,9 +2,11 @@ import type { Selectable } from 'kysely'
 import { CookieJar } from 'tough-cookie'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Database } from '../../src/db/schema.ts'
+import { PASSWORD_ALONE as PASSWORD_SHOWN } from '../../src/oidc/acr.ts'
 import { type Answer, createFlow, type Flow } from '../support/flow.ts'
 import { isSignedIn, otherThan } from '../support/guesses.ts'
 import { PHONES, REDIRECT_URI } from '../support/house.ts'
+import { now, settle } from '../support/interactions.ts'
 import { appCode } from '../support/second-factors.ts'
 import { startWeakHouse, type WeakHouse } from '../support/weak-house.ts'
 
@@ -13,7 +15,10 @@ type Remembered = Selectable<Database['trusted_device']>
 let weak: WeakHouse
 /** An app that a password alone is enough for, of those who have nothing more. */
 let lax: { id: string; secret: string }
+/** One that people have to agree to. */
+let strange: { id: string; secret: string }
 let other: { id: string }
+let plain: { id: string }
 /** A browser that was remembered, with that one cookie, and what the database has of it. */
 let browser: { jar: CookieJar; row: Remembered }
 
@@ -21,6 +26,8 @@ beforeAll(async () => {
   weak = await startWeakHouse({ TRUSTED_DEVICE_DAYS: '30' })
   lax = await weak.house.addClient('lax', { secondFactor: 'optional' })
   other = await weak.house.addAccount('other', PHONES[1])
+  plain = await weak.house.addAccount('plain', null)
+  strange = await weak.house.addClient('strange', { firstParty: false })
   browser = await remembered()
 })
 afterAll(() => weak.stop())
@@ -28,7 +35,7 @@ afterAll(() => weak.stop())
 /** More statements than any request sends. */
 const MOST = 30
 interface Wrong {
-  at: 'login' | 'code'
+  at: 'login' | 'code' | 'enrolment' | 'new number' | 'step-up'
   /** whether it is at the app that asks for less */
   lax?: boolean
   /** what became of the remembered browser that it comes from */
@@ -63,6 +70,20 @@ const WRONG: Record<string, Wrong> = {
     at: 'code',
     act: (flow) => flow.back(),
   },
+  'a number to add': {
+    at: 'enrolment',
+    act: (flow) => flow.step('enrol-phone', { number: NUMBER }),
+  },
+  'a wrong code for a new number': {
+    at: 'new number',
+    act: (flow) => flow.code(otherThan(weak.house.lastCode(NUMBER))),
+  },
+  'the end of adding a number, without its code': {
+    at: 'new number',
+    act: (flow) => flow.step('enrol-finish', { saved: 'yes' }),
+  },
+  'a wish to show more than a password': { at: 'step-up', act: (flow) => flow.step('step-up') },
+  'an agreement, without a sign-in': { at: 'login', act: (flow) => flow.step('consent') },
   'whether a right password is enough': PASSWORD_ALONE,
   'one from a browser that is remembered no more': {
     ...PASSWORD_ALONE,
@@ -77,6 +98,9 @@ const WRONG: Record<string, Wrong> = {
     remembered: () => ({ account_id: other.id }),
   },
 }
+
+/** Of somebody who has none yet. */
+const NUMBER = PHONES[2]
 
 const minuteAgo = () => new Date(Date.now() - 60_000)
 
@@ -103,9 +127,13 @@ async function comeBack(changed: Partial<Remembered> = {}): Promise<Flow> {
 
 const leadsOut = ({ location }: Answer) => location?.startsWith(REDIRECT_URI) ?? false
 
-async function at({ at: place, lax: atLax, remembered: changed }: Place): Promise<Flow> {
-  // The wrong guesses of before aren't what is looked at.
-  await weak.house.db.deleteFrom('sign_in_attempt').execute()
+async function at(
+  { at: place, lax: atLax, remembered: changed }: Place,
+  params?: Record<string, string>,
+): Promise<Flow> {
+  // The wrong guesses of before aren't what is looked at, nor the texts that nobody answered.
+  for (const table of ['sign_in_attempt', 'send_limit'] as const)
+    await weak.house.db.deleteFrom(table).execute()
   await weak.house.db
     .updateTable('second_factor')
     .set({ failures: 0, locked_until: null })
@@ -113,8 +141,42 @@ async function at({ at: place, lax: atLax, remembered: changed }: Place): Promis
   const flow = changed
     ? await comeBack(changed())
     : createFlow(weak.house, { client: atLax ? lax : weak.app })
-  await (place === 'login' ? flow.begin() : flow.toCode('alex'))
+  if (place === 'step-up') await signInByPassword(flow)
+  if (place === 'login' || place === 'step-up') await flow.begin(params)
+  else await flow.toCode(place === 'code' ? 'alex' : 'plain', params)
+  if (place === 'new number') await flow.step('enrol-phone', { number: NUMBER })
   return flow
+}
+
+/** Into a session that is enough for the app that asks for less. */
+async function signInByPassword({ jar }: Flow): Promise<void> {
+  const flow = createFlow(weak.house, { client: lax, jar })
+  await flow.begin()
+  await settle(weak.house, flow, { accountId: other.id, ts: now() - 60, ...PASSWORD_SHOWN })
+}
+
+/** Steps that end in a sign-in. */
+const RIGHT = {
+  'an agreement': {
+    async begin() {
+      const flow = createFlow(weak.house, { client: strange })
+      await flow.toCode('alex')
+      const back = await flow.request((await flow.code(weak.house.lastCode())).location ?? '')
+      await flow.arrive(back.location ?? '')
+      return flow
+    },
+    step: 'consent',
+  },
+  'the end of adding a number': {
+    async begin() {
+      for (const table of ['phone', 'backup_code'] as const)
+        await weak.house.db.deleteFrom(table).where('account_id', '=', plain.id).execute()
+      const flow = await at({ at: 'new number' })
+      await flow.code(weak.house.lastCode(NUMBER))
+      return flow
+    },
+    step: 'enrol-finish',
+  },
 }
 
 describe('an error in any statement (AVL-01)', () => {
@@ -139,7 +201,7 @@ describe('an error in any statement (AVL-01)', () => {
   test('that redeems a code for tokens, gives none; and a used code stays used', async () => {
     let broken = 0
     for (; broken < MOST; broken++) {
-      const flow = await at({ at: 'code' })
+      const flow = await at({ at: 'code' }, { scope: 'openid phone' })
       const code = (await flow.resume(await flow.code(weak.house.lastCode()))).get('code') ?? ''
       weak.proxy.loseAt(broken, 'instead')
       const first = await flow.redeem(code)
@@ -155,6 +217,26 @@ describe('an error in any statement (AVL-01)', () => {
     expect(broken).toBeGreaterThan(0)
     expect(broken).toBeLessThan(MOST)
   })
+
+  test.each(Object.entries(RIGHT))(
+    'that takes %s, gives nothing with its answer, and it can be done again',
+    async (_, { begin, step }) => {
+      let broken = 0
+      for (; broken < MOST; broken++) {
+        const flow = await begin()
+        weak.proxy.loseAt(broken, 'instead')
+        const first = await flow.step(step)
+        const lost = weak.proxy.hasLost()
+        expect([303, 500], `statement ${broken}`).toContain(first.status)
+        expect(leadsOut(first), `statement ${broken}`).toBe(false)
+        const done = first.status === 500 ? await flow.step(step) : first
+        expect((await flow.resume(done)).get('code'), `statement ${broken}`).toBeTruthy()
+        if (!lost) break
+      }
+      expect(broken).toBeGreaterThan(0)
+      expect(broken).toBeLessThan(MOST)
+    },
+  )
 
   test('leaves the door working: the next sign-in goes well', async () => {
     const flow = await at({ at: 'code' })
