@@ -14,6 +14,7 @@ await import('./main.ts')
 await import('./cli/main.ts')
 const { createProgram } = await import('./cli/program.ts')
 await createProgram()
-// Loaded only where it is set up.
+// Loaded only for the first mail and the first request.
 await import('nodemailer')
+await import('undici')
 flushCompileCache()

@@ -1,11 +1,9 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { documentation } from '../../src/config/variables.ts'
-import { startChild } from '../support/children.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -74,39 +72,6 @@ describe('the image', () => {
     expect(besides.length).toBeGreaterThan(3)
     for (const path of besides) expect(kept).toContain(path)
   })
-})
-
-test('code that is compiled ahead is all that a start loads, and nothing has to strip types', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'sallyport-compiled-'))
-  const kept = () => readdirSync(directory, { recursive: true }).length
-  // Writes down which parts of Node itself a process has loaded.
-  const [lister, listed] = [join(directory, 'lister.cjs'), join(directory, 'listed')]
-  const list = `require('node:fs').writeFileSync(${JSON.stringify(listed)}, process.moduleLoadList.join())`
-  writeFileSync(lister, `process.on('exit', () => ${list})`)
-  const run = async (file: string) => {
-    const settings = { NODE_COMPILE_CACHE: directory, NODE_OPTIONS: `--require ${lister}` }
-    const code = await startChild(file, [], { NODE_ENV: 'production', ...settings }).ended
-    return { code, strips: readFileSync(listed, 'utf8').includes('amaro') }
-  }
-  expect(await run('src/compile-ahead.ts')).toEqual({ code: 0, strips: true })
-  const made = kept()
-  expect(made).toBeGreaterThan(1000)
-  // Without a configuration or command they end, with everything loaded.
-  expect(await run('src/main.ts')).toEqual({ code: 1, strips: false })
-  expect(await run('src/cli/main.ts')).toEqual({ code: 2, strips: false })
-  expect(kept()).toBe(made)
-  rmSync(directory, { recursive: true })
-})
-
-test('every command switches on what keeps compiled code before it loads the program', () => {
-  const { scripts } = z
-    .object({ scripts: z.record(z.string(), z.string()) })
-    .parse(JSON.parse(read('package.json')))
-  expect(scripts.start).toBe(`node --import ./${KEEPS_COMPILED} src/main.ts`)
-  expect(scripts.cli).toBe(`node --import ./${KEEPS_COMPILED} src/cli/main.ts`)
-  expect(read('deploy/sallyport')).toContain(
-    `exec node --import /app/${KEEPS_COMPILED} /app/src/cli/main.ts `,
-  )
 })
 
 describe('compose.yaml', () => {
