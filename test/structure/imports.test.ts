@@ -124,17 +124,18 @@ interface SourceFile {
   packages: string[]
 }
 
-const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
-  .map(read)
+const files = readdirSync(SOURCE, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile())
+  .map((entry) => read(relative(SOURCE, join(entry.parentPath, entry.name))))
 
 function read(path: string): SourceFile {
   const text = readFileSync(join(SOURCE, path), 'utf8')
   const imports: SourceFile['imports'] = []
   const packages: string[] = []
-  for (const [, typeOnly, from = ''] of text.matchAll(
-    /^(?:import|export)\s+(type\s)?[^'"]*?from\s+'([^']+)'/gm,
+  for (const [, typeOnly, named, late] of text.matchAll(
+    /^(?:import|export)\s+(type\s)?(?:[^'"]*?from\s+)?'([^']+)'|\bimport\('([^']+)'\)/gm,
   )) {
+    const from = named ?? late ?? ''
     // What is no code, such as a catalogue, belongs to no room.
     if (from.endsWith('.json')) continue
     if (from.startsWith('.')) {
@@ -161,7 +162,8 @@ describe('rooms', () => {
         })
         .map(({ path }) => `${importer} → ${path}`),
     )
-    expect(wrong).toEqual([])
+    // It loads everything, and runs nothing.
+    expect(wrong).toEqual(['compile-ahead.ts → cli/main.ts', 'compile-ahead.ts → cli/program.ts'])
   })
 
   test('nothing but the server imports the app, and only its entry what runs', () => {
@@ -170,8 +172,8 @@ describe('rooms', () => {
         .filter(({ imports }) => imports.some(({ path }) => path === target))
         .map(({ path }) => path)
     expect(importers('app.ts')).toEqual(['server.ts'])
-    expect(importers('main.ts')).toEqual([])
-    expect(importers('run.ts')).toEqual([])
+    expect(importers('main.ts')).toEqual(['compile-ahead.ts'])
+    expect(importers('run.ts')).toEqual(['main.ts'])
   })
 
   test('there are no circles', () => {
@@ -191,6 +193,11 @@ describe('rooms', () => {
 const SHOWN = 'web/admin/snippets/'
 
 describe('habits', () => {
+  test('all is TypeScript but what is loaded before there is anything to strip types', () => {
+    const others = files.filter(({ path }) => !path.endsWith('.ts')).map(({ path }) => path)
+    expect(others).toEqual(['compiled-code.js'])
+  })
+
   const offenders = (pattern: RegExp, except: (file: SourceFile) => boolean = () => false) =>
     files.filter((file) => pattern.test(file.text) && !except(file)).map(({ path }) => path)
 
