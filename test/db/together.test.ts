@@ -1,12 +1,21 @@
+import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createFingerprints } from '../../src/crypto/fingerprints.ts'
+import { createVault } from '../../src/crypto/vault.ts'
 import { type OpenDatabase, openDatabase } from '../../src/db/client.ts'
+import { databaseClock } from '../../src/db/clock.ts'
 import { type PlaceOf, shared, unwaiting } from '../../src/db/prepared.ts'
 import type { Db } from '../../src/db/schema.ts'
 import { createLog } from '../../src/log.ts'
+import { type Batch, NOTHING } from '../../src/oidc/batch.ts'
+import type { Written } from '../../src/oidc/record-writes.ts'
+import { createRecords } from '../../src/oidc/records.ts'
+import { recordKey, type StoredPayload } from '../../src/oidc/sealed-records.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { startForgetfulPooler } from '../support/forgetful-pooler.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 let database: TestDatabase
 let opened: OpenDatabase
@@ -17,14 +26,12 @@ async function open(url: string): Promise<void> {
   await sql`select`.execute(opened.db)
 }
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await createTestDatabase()
-  await open(database.url)
 })
-afterEach(async () => {
-  await opened.close()
-  await database.destroy()
-})
+beforeEach(() => open(database.url))
+afterEach(() => opened.close())
+afterAll(() => database.destroy())
 
 const sharing = shared((place: PlaceOf<{ divisor: number }>, on) =>
   sql<{ pid: number }>`
@@ -34,6 +41,14 @@ const pidOf = async (on: Db = opened.db, divisor = 1) =>
   (await sharing(on, { divisor })).rows[0]?.pid
 
 const atOnce = (count: number) => Promise.all(Array.from({ length: count }, () => pidOf()))
+
+/** Whether those that are asked at once with what is asked first are answered sooner than a lock is given up. */
+async function goOnBeside(ask: () => void): Promise<boolean> {
+  // Only what is known to lead to the server is shared.
+  await atOnce(40)
+  ask()
+  return Promise.race([atOnce(40).then(() => true), pause(1500, false, { ref: false })])
+}
 
 describe('statements that share', () => {
   test('go out together over one connection, sixteen at most', async () => {
@@ -87,6 +102,21 @@ describe('statements that share', () => {
     await pooler.close()
     await open(database.url)
   })
+
+  test('do over the others where of one it can’t be found out, and that one isn’t kept', async () => {
+    await opened.close()
+    const proxy = await startTcpProxy(Number(new URL(database.url).port))
+    await open(proxy.url(database.url))
+    await opened.db.transaction().execute(async () => {
+      proxy.refuseLook()
+      const { rows } = await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(opened.db)
+      expect(await pidOf()).not.toBe(rows[0]?.pid)
+    })
+    expect(new Set(await atOnce(16)).size).toBe(1)
+    await opened.close()
+    await proxy.stop()
+    await open(database.url)
+  })
 })
 
 test('a statement that meets a lock lets those beside it go on, and waits for it alone', async () => {
@@ -100,14 +130,42 @@ test('a statement that meets a lock lets those beside it go on, and waits for it
       for update ${waits ? sql`` : sql`nowait`}`.compile(on),
   )
   let met = false
-  const { lettingGo } = await opened.db.transaction().execute(async (trx) => {
+  let waiting: ReturnType<typeof holding> | undefined
+  await opened.db.transaction().execute(async (trx) => {
     await sql`update sign_in_attempt set failures = 2 where key = ${key}`.execute(trx)
-    const waiting = holding(opened.db, { key }).finally(() => (met = true))
-    const beside = atOnce(40).then(() => 'answered')
-    // Sooner than the lock is given up.
-    expect(await Promise.race([beside, pause(1500, 'held up', { ref: false })])).toBe('answered')
+    const ask = () => {
+      waiting = holding(opened.db, { key }).finally(() => (met = true))
+    }
+    expect(await goOnBeside(ask)).toBe(true)
     expect(met).toBe(false)
-    return { lettingGo: () => waiting }
   })
-  expect((await lettingGo()).rows).toEqual([{ failures: 2 }])
+  expect((await waiting)?.rows).toEqual([{ failures: 2 }])
+})
+
+test('what takes back or removes more than it holds waits for a lock alone, too', async () => {
+  const { write } = createRecords({
+    db: opened.db,
+    vault: createVault([randomBytes(32)]),
+    clock: databaseClock,
+    fingerprint: createFingerprints(randomBytes(32)),
+  })
+  const record = (model: string, payload: StoredPayload) => {
+    const key = recordKey(model, model)
+    return { key, model, payload, expiresIn: 60, givenIn: undefined, userCodeKey: undefined }
+  }
+  const token = record('AccessToken', { grantId: 'of the token' })
+  const session = record('Session', {})
+  await write({ ...NOTHING, upserts: [token, session] })
+  const without: Array<Partial<Batch>> = [
+    { revokedGrants: [recordKey('Grant', 'of the token')] },
+    { destroyed: [session.key] },
+  ]
+  const waiting: Array<Promise<Written>> = []
+  await opened.db.transaction().execute(async (trx) => {
+    await sql`select from oidc_record for update`.execute(trx)
+    for (const batch of without)
+      expect(await goOnBeside(() => waiting.push(write({ ...NOTHING, ...batch })))).toBe(true)
+  })
+  expect(await Promise.all(waiting)).toEqual(['stored', 'stored'])
+  expect((await sql`select from oidc_record`.execute(opened.db)).rows).toEqual([])
 })

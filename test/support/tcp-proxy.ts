@@ -41,6 +41,7 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
   const pairs = new Set<{ near: Socket; far: Socket; deaf: boolean }>()
   let swallowing = false
   let lateMs = 0
+  let refusesLook = false
   /** statements to let through before one is lost */
   let loss: { left: number; when: Loss } | undefined
 
@@ -57,6 +58,10 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
     let lost = false
     near.on('data', (chunk) => {
       if (pair.deaf) return
+      if (refusesLook && chunk.includes('pg_stat_get_activity')) {
+        refusesLook = false
+        return void near.write(INTERNAL_ERROR)
+      }
       const counts = chunk.subarray(-SYNC.length).equals(SYNC) && !spared?.test(statementIn(chunk))
       if (loss && counts && loss.left-- === 0) {
         const { when } = loss
@@ -105,6 +110,10 @@ export async function startTcpProxy(targetPort: number, spared?: RegExp) {
     /** From now on each answer comes so much later, over connections that live on. */
     delay(ms: number): void {
       lateMs = ms
+    },
+    /** The next connection can't find out what it leads to (src/db/direct.ts), and works all the same. */
+    refuseLook(): void {
+      refusesLook = true
     },
     /** Loses the connection at the statement that comes after `left` others. */
     loseAt(left: number, when: Loss): void {
