@@ -214,6 +214,11 @@ describe('habits', () => {
     expect(offenders(/sql\.raw/)).toEqual([])
   })
 
+  test('what a Node may be built without is asked for where it is used', () => {
+    expect(offenders(/^import [^()]*'node:inspector/m)).toEqual([])
+    expect(offenders(/'node:inspector/)).toEqual(['start-memory.ts'])
+  })
+
   test('certificates are always checked', () => {
     expect(offenders(/rejectUnauthorized|NODE_TLS_REJECT_UNAUTHORIZED/)).toEqual([])
   })
