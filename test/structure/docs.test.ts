@@ -123,6 +123,14 @@ describe('what the log says', () => {
   })
 })
 
+test('the security policy supports the version there is', () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const page = pages.find(({ path }) => path === 'SECURITY.md')?.text ?? ''
+  const [, section = ''] = page.split('\n## Supported versions\n')
+  const rows = [...section.matchAll(/^\| (\S+\.x) +\| yes +\|$/gm)].map(([, row]) => row)
+  expect(rows).toEqual([version.replace(/\.\d+$/, '.x')])
+})
+
 test('npm run test:faults runs what the page of faults names', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const filters = String(scripts['test:faults']).match(/(?<= )test\/\S+/g) ?? []
