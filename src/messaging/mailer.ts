@@ -50,6 +50,8 @@ export function createMailer({
 }) {
   const { smtpUrl, from, timeoutMs } = settings
   const opening = smtpUrl && from ? openTransport(smtpUrl, settings) : null
+  // If it fails, each mail does; there may be none.
+  opening?.catch(() => {})
 
   async function post({ id, to, subject, text }: Mail): Promise<void> {
     const transport = await opening
@@ -116,7 +118,7 @@ export function createMailer({
 
     /** Lets go of the connections. Mails on their way are finished first. */
     async close(): Promise<void> {
-      const transport = await opening
+      const transport = await opening?.catch(() => null)
       transport?.close()
     },
   }

@@ -105,6 +105,15 @@ describe('a mail', () => {
   })
 })
 
+test('what mails can’t be set up with fails each of them, and ends nothing else', async () => {
+  const { mailer } = mailerTo('nowhere')
+  // An error that nothing catches would end the process about now.
+  await new Promise((passed) => setImmediate(passed))
+  expect(await mailer.send(MAIL)).toBe('failed')
+  expect(await mailer.check()).toEqual({ ok: false, detail: expect.any(String) })
+  await mailer.close()
+})
+
 describe('a server', () => {
   test('that knows no such box is not asked again; one that defers is', async () => {
     const { mailer, lines } = mailerTo(smtp.url)
