@@ -7,6 +7,7 @@ import { createCookieSignatures } from '../crypto/cookie-signatures.ts'
 import { ACR } from './acr.ts'
 import { createAdapter, guarded } from './adapter.ts'
 import type { Apis } from './apis.ts'
+import { assertClaims } from './asked-claims.ts'
 import { assertAssertion } from './assertions.ts'
 import type { Floor } from './assurance.ts'
 import { CLAIMS, type PhoneOf, SCOPES, toProviderAccount } from './claims.ts'
@@ -137,7 +138,7 @@ export function createProvider(deps: Dependencies): Provider {
     features: {
       backchannelLogout: { enabled: true },
       devInteractions: { enabled: false },
-      claimsParameter: { enabled: true },
+      claimsParameter: { enabled: true, assertClaimsParameter: assertClaims },
       clientCredentials: { enabled: true },
       deviceFlow: deviceFlow.feature,
       ...deps.registrations.features,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { listen } from '../support/fake-textbee.ts'
 import { type Answer, claimsOf, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
+import { postTo } from '../support/proofs.ts'
 
 const MFA = 'https://refeds.org/profile/mfa'
 
@@ -16,6 +17,7 @@ let signedIn: Flow
 beforeAll(async () => {
   house = await startHouse()
   app = await house.addClient('app')
+  await house.addClient('tv', { public: true, redirectUris: [], grants: ['device_code'] })
   await house.addClient('lax', { secondFactor: 'optional' })
   alex = await house.addAccount('alex')
   bo = await house.addAccount('bo', PHONES[1])
@@ -157,9 +159,36 @@ describe('the claims parameter', () => {
 
   test('odd members of it are ignored', async () => {
     const odd =
-      '{"id_token":{"sub":null,"nobody":{"x":1},"__proto__":{"essential":true},"constructor":null,"acr":{"values":[1,null,{}]}}}'
+      '{"id_token":{"sub":null,"nobody":{"x":1},"toString":null,"acr":{"values":[1,null,{}]}},"x":7}'
     const query = queryOf(await again().begin({ claims: odd }))
     expect(query.code).toBeTruthy()
+  })
+
+  test('with a key that could reach into other objects is refused, however it comes (input 105)', async () => {
+    const REFUSED = {
+      error: 'invalid_request',
+      error_description: expect.stringContaining('__proto__'),
+    }
+    for (const key of ['__proto__', 'constructor', 'prototype', '\\u005f_proto__'])
+      for (const claims of [
+        `{"id_token":{},"${key}":{"userinfo":{"email":null}}}`,
+        `{"id_token":{"${key}":{"essential":true}}}`,
+        `{"userinfo":{"${key}":null}}`,
+        `{"userinfo":{"name":{"value":[{"${key}":7}]}}}`,
+      ]) {
+        const told = queryOf(await again().begin({ claims }))
+        expect(told, claims).toMatchObject(REFUSED)
+        expect(told.code).toBeUndefined()
+        const { search } = new URL(again().authorizationUrl({ claims }), house.issuer)
+        const fields = Object.fromEntries(new URLSearchParams(search))
+        const basic = { authorization: `Basic ${btoa(`${app.id}:${app.secret}`)}` }
+        for (const sent of [
+          await postTo(house.url, '/request', fields, basic),
+          await postTo(house.url, '/device/auth', { client_id: 'tv', scope: 'openid', claims }),
+        ])
+          expect(sent, claims).toMatchObject({ status: 400, body: REFUSED })
+      }
+    expect({}).not.toHaveProperty('essential')
   })
 
   test('of 100 kB, and of as many levels as an address holds, are answered at once (input 22)', async () => {
