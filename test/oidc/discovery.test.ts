@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http'
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ENDPOINTS } from '../../src/web/admin/snippets/snippet.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, PHONES, startHouse } from '../support/house.ts'
 
@@ -97,6 +98,11 @@ describe('the discovery document tells the truth (OIDC-34)', () => {
       expect(answer.status, name).not.toBe(404)
       expect(answer.status, name).toBeLessThan(500)
     }
+    // What is shown for libraries that look none of them up.
+    const { discovery, ...shown } = ENDPOINTS
+    expect(await (await fetch(`${house.issuer}${discovery}`)).json()).toEqual(document)
+    const ours = addresses.map(([, address]) => String(address).replace(house.issuer, ''))
+    expect(ours).toEqual(expect.arrayContaining(Object.values(shown)))
   })
 
   test('and is JSON that may be kept for a while, the same under its other name', async () => {
