@@ -41,6 +41,36 @@ export interface Figures {
   soak: Soak
 }
 
+/** Both providers with their people, and the visitors, each a process of its own once it is started. */
+export async function openStage(fresh: () => Promise<BenchDatabase>, people: number) {
+  const [database, bareDatabase] = [await fresh(), await fresh()]
+  const driver = await startDriver(await watchPostgres(database.db))
+  const ours = await prepareOurs(database, driver.gateway, people)
+  await sql.raw(BARE_SCHEMA).execute(bareDatabase.db)
+  await addBarePeople(bareDatabase.db, people)
+  const stage: Stage = {
+    driver,
+    people,
+    startOurs: (flags) => startOurs(ours, flags),
+    async startBare(flags) {
+      const env = { DATABASE_URL: bareDatabase.url }
+      const port = await freePort()
+      const server = await startProcess('bench/sign-in/bare-process.ts', port, env, flags)
+      return { ...server, secret: BARE_SECRET }
+    },
+  }
+  return {
+    stage,
+    ours,
+    count: () => countStatements(driver, ours, bareDatabase.url),
+    async close(): Promise<void> {
+      await stopAll()
+      await database.destroy()
+      await bareDatabase.destroy()
+    },
+  }
+}
+
 /**
  * What a sign-in costs, beside what it costs at a bare node-oidc-provider, and beside the hash alone.
  * @param tell told of each part when it is there, since all together take a while
@@ -50,40 +80,21 @@ export async function benchSignIn(
   size: Size,
   tell: (part: Partial<Figures>) => void = () => {},
 ): Promise<Figures> {
-  const { people } = size
-  const [database, bareDatabase] = [await fresh(), await fresh()]
+  const { stage, ours, count, close } = await openStage(fresh, size.people)
   try {
-    const driver = await startDriver(await watchPostgres(database.db))
-    const ours = await prepareOurs(database, driver.gateway, people)
-    await sql.raw(BARE_SCHEMA).execute(bareDatabase.db)
-    await addBarePeople(bareDatabase.db, people)
-    const stage: Stage = {
-      driver,
-      people,
-      startOurs: (flags) => startOurs(ours, flags),
-      async startBare(flags) {
-        const env = { DATABASE_URL: bareDatabase.url }
-        const port = await freePort()
-        const server = await startProcess('bench/sign-in/bare-process.ts', port, env, flags)
-        return { ...server, secret: BARE_SECRET }
-      },
-    }
     // Before anybody signs in: what happened a moment ago is still seen to.
     const atRest = await measureRest(stage, size.starts, size.idleSeconds)
-    const statements = await countStatements(driver, ours, bareDatabase.url)
+    const statements = await count()
     tell({ statements, atRest })
     const withHash = await measureRates(stage, size)
     tell({ withHash })
     const withoutHash = await measureWithoutHash(stage, size)
     tell({ withoutHash })
-    const growth = await measureGrowth(fresh, driver, ours, size)
+    const growth = await measureGrowth(fresh, stage.driver, ours, size)
     tell({ growth })
-    const load = { ...size, rate: withHash.ours.rate / 2 }
-    const soaked = await soak(driver, ours, load)
+    const soaked = await soak(stage.driver, ours, { ...size, rate: withHash.ours.rate / 2 })
     return { size, statements, atRest, withHash, withoutHash, growth, soak: soaked }
   } finally {
-    await stopAll()
-    await database.destroy()
-    await bareDatabase.destroy()
+    await close()
   }
 }
