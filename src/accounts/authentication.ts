@@ -49,6 +49,8 @@ type Found = {
   failures: number | null
   pending: boolean
   second_factor: SecondFactorState
+  /** of the pages at the last sign-in */
+  language: string | null
 } & (AccountRow | Record<keyof AccountRow, null>)
 
 export function createAuthentication(deps: AuthenticationDependencies) {
@@ -66,6 +68,9 @@ export function createAuthentication(deps: AuthenticationDependencies) {
     return numUpdatedRows > 0n ? password_hash : old
   }
 
+  const noted = (accountId: RawBuilder<string>) =>
+    auditEntry(clock, { type: 'password.right', accountId })
+
   // For nobody it is looked for like for anybody (ENU-02).
   const whose = sql<string>`coalesce(account.id, '')`
 
@@ -79,16 +84,22 @@ export function createAuthentication(deps: AuthenticationDependencies) {
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
 
-  /** Forgets the failures before a success, keeps the language of its pages if nobody else changes the account, and records it. */
-  const concluding = unwaiting(
-    (place: PlaceOf<{ key: Buffer; id: string; language: string | null }>, on, waits) =>
+  /** Forgets the failures before a success, and records it. */
+  const concluding = unwaiting((place: PlaceOf<{ key: Buffer; id: string }>, on, waits) =>
+    sql`
+        with ${throttle.forgetTries(place('key'), waits)}, noted as (${noted(place('id'))})
+        select`.compile(on),
+  )
+
+  /** The same, and keeps the language of its pages if nobody else changes the account. */
+  const concludingIn = unwaiting(
+    (place: PlaceOf<{ key: Buffer; id: string; language: string }>, on, waits) =>
       sql`
         with ${throttle.forgetTries(place('key'), waits)},
-          free as (select from account where id = ${place('id')}
-            and language is distinct from ${place('language')}::text for no key update skip locked),
+          free as (select from account where id = ${place('id')} for no key update skip locked),
           spoken as (update account set language = ${place('language')}::text
-            where id = ${place('id')} and ${place('language')}::text is not null and (select count(*) from free) = 1),
-          noted as (${auditEntry(clock, { type: 'password.right', accountId: place('id') })})
+            where id = ${place('id')} and (select count(*) from free) = 1),
+          noted as (${noted(place('id'))})
         select`.compile(on),
   )
 
@@ -149,7 +160,10 @@ export function createAuthentication(deps: AuthenticationDependencies) {
           if (judged) await concludeRefused(key, found, account !== undefined)
           return undefined
         }
-        await concluding(db, { key, id: account.id, language: language ?? null })
+        const { id } = account
+        await (language === undefined || language === found.language
+          ? concluding(db, { key, id })
+          : concludingIn(db, { key, id, language }))
         return passwords.isOutdated(usable) ? renewHash(account.id, usable, password) : usable
       }
 
