@@ -1,54 +1,69 @@
-import { sql } from 'kysely'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CompiledQuery, sql } from 'kysely'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createRecords } from '../../src/oidc/records.ts'
 import { signInToAccount } from '../support/account.ts'
-import type { TestDatabase } from '../support/database.ts'
 import { createFlow } from '../support/flow.ts'
 import { type House, startHouse } from '../support/house.ts'
+import { postTo } from '../support/proofs.ts'
 
-/** As `docs/postgres.md` has it. */
-async function partition({ db }: TestDatabase): Promise<void> {
-  await sql`
-    alter table oidc_record rename to whole_oidc_record;
-    create table oidc_record (like whole_oidc_record including all excluding indexes)
-      partition by hash (key);
-    alter table oidc_record add primary key (key);
-    create index on oidc_record (grant_key) where grant_key is not null;
-    create index on oidc_record (uid_key) where uid_key is not null;
-    create index on oidc_record (user_code_key) where user_code_key is not null;
-    create index on oidc_record (account_id) where account_id is not null;
-    create index on oidc_record (client_id) where client_id is not null;
-    create index on oidc_record (expires_at);
-    create table oidc_record_0 partition of oidc_record for values with (modulus 2, remainder 0);
-    create table oidc_record_1 partition of oidc_record for values with (modulus 2, remainder 1);
-    drop table whole_oidc_record;
-
-    alter table audit_event rename to whole_audit_event;
-    create table audit_event (like whole_audit_event including all excluding indexes)
-      partition by range (at);
-    alter table audit_event add primary key (id, at);
-    create index on audit_event (account_id, id desc) where account_id is not null;
-    create index on audit_event (at, id);
-    create table audit_event_now partition of audit_event default;
-    create trigger audit_event_stays before update or delete on audit_event
-      for each row execute function audit_event_stays();
-    create trigger audit_event_is_not_emptied before truncate on audit_event
-      for each statement execute function audit_event_stays();
-    drop table whole_audit_event`.execute(db)
-}
+/** What `docs/postgres.md` has people run. */
+const FILE = join(import.meta.dirname, '../../deploy/postgres/partition.sql')
 
 let house: House
 beforeAll(async () => {
-  house = await startHouse({ prepare: partition })
+  house = await startHouse()
 })
 afterAll(() => house.stop())
 
-test('records in partitions by hash and events in partitions by time serve as before', async () => {
+/** Columns, indexes and triggers of both tables, and what stands in them. */
+async function look() {
+  const columns = sql`
+    select table_name, column_name, data_type, is_nullable from information_schema.columns
+    where table_name in ('oidc_record', 'audit_event') order by table_name, ordinal_position`
+  const indexes = sql<{ text: string }>`
+    select replace(indexdef, ' ON ONLY ', ' ON ') as text from pg_indexes
+    where tablename in ('oidc_record', 'audit_event') order by indexname`
+  const triggers = sql`
+    select pg_get_triggerdef(oid) from pg_trigger
+    where tgrelid = 'audit_event'::regclass and not tgisinternal order by tgname`
+  return {
+    columns: (await columns.execute(house.db)).rows,
+    indexes: (await indexes.execute(house.db)).rows.map(({ text }) => text),
+    triggers: (await triggers.execute(house.db)).rows,
+    records: await house.db.selectFrom('oidc_record').selectAll().orderBy('key').execute(),
+    events: await house.db.selectFrom('audit_event').selectAll().orderBy('id').execute(),
+  }
+}
+
+test('records in partitions by hash and events in partitions by time serve as before, with all there was', async () => {
   const client = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
+  await house.addClient('tv', { name: 'TV', public: true, grants: ['device_code'] })
   const { id } = await house.addAccount('alex')
   const flow = createFlow(house, { client })
   const code = (await flow.complete('alex')).get('code') ?? ''
   const { status, body } = await flow.redeem(code)
   expect(status).toBe(200)
+  await sql`
+    insert into oidc_record (key, model, payload, expires_at)
+    values ('over', 'Session', '', now() - interval '1 day')`.execute(house.db)
+  await sql`
+    insert into audit_event (at, type, actor) values (now() - interval '400 days', 'session.ended', 'self')
+  `.execute(house.db)
+
+  const before = await look()
+  await house.db.executeQuery(CompiledQuery.raw(readFileSync(FILE, 'utf8')))
+  expect(await look()).toEqual({
+    ...before,
+    indexes: before.indexes.map((text) =>
+      text
+        .replace('UNIQUE INDEX oidc_record_user_code', 'INDEX oidc_record_user_code')
+        .replace(/(INDEX audit_event_pkey .+)\(id\)/, '$1(id, at)'),
+    ),
+  })
+  expect(before.records.length).toBeGreaterThan(3)
+
   const renewal = { grant_type: 'refresh_token', refresh_token: String(body.refresh_token) }
   const renewed = await flow.redeem('', renewal)
   expect(renewed.status).toBe(200)
@@ -59,6 +74,19 @@ test('records in partitions by hash and events in partitions by time serve as be
 
   const me = await signInToAccount(house, 'alex')
   expect(await me.text('/account/history')).toContain('Signed in')
+  const ids = (await look()).events.map((event) => event.id)
+  expect(new Set(ids).size).toBe(ids.length)
+  const asked = await postTo(house.url, '/device/auth', { client_id: 'tv', scope: 'openid' })
+  const { html } = await me.get('/device')
+  const xsrf = /name="xsrf" value="([^"]+)"/.exec(html)?.[1] ?? ''
+  const question = await me.flow.post('/device', { xsrf, user_code: String(asked.body.user_code) })
+  expect(question.html).toContain(String(asked.body.user_code))
+  expect(question.html).toContain('Is this your device?')
+
+  expect(await createRecords({ ...house.rooms, db: house.db, clock: house.clock }).sweep(10)).toBe(
+    1,
+  )
+  expect(await house.rooms.audit.sweep(10)).toBe(1)
   await expect(
     sql`delete from audit_event where account_id = ${id}`.execute(house.db),
   ).rejects.toThrow('only ever added')
