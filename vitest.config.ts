@@ -19,7 +19,13 @@ export default defineConfig({
           isolate: false,
         },
       },
-      { test: { name: 'structure', include: ['test/structure/**/*.test.ts'] } },
+      {
+        test: {
+          name: 'structure',
+          include: ['test/structure/**/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
     ],
   },
 })

@@ -34,10 +34,7 @@ function copyOfProgram(): string {
   return tree
 }
 
-const title =
-  'code that is compiled ahead is all that a start and the first request load, and nothing has to strip types'
-
-test(title, { timeout: 30_000 }, async () => {
+test('code that is compiled ahead is all that a start and the first request load, and nothing has to strip types', async () => {
   const tree = copyOfProgram()
   onTestFinished(() => rmSync(tree, { recursive: true }))
   const cache = join(tree, 'node_modules/.cache/compiled')
