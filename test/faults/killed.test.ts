@@ -1,11 +1,15 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PASSWORD_ALONE } from '../../src/oidc/acr.ts'
 import { type Balancer, startBalancer } from '../support/balancer.ts'
 import { killChildren } from '../support/children.ts'
 import { type Answer, burst, createFlow, type Flow } from '../support/flow.ts'
 import { type House, PHONES, REDIRECT_URI, startHouse } from '../support/house.ts'
+import { now, settle } from '../support/interactions.ts'
 import { createVictims, killAmid } from '../support/killing.ts'
+import { choosePassword } from '../support/links.ts'
+import { postTo } from '../support/proofs.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { addApp, appCode } from '../support/second-factors.ts'
 
@@ -17,6 +21,8 @@ interface Person {
   texts?: number
   /** how many they had before they began */
   had?: number
+  /** whether they would rather be called */
+  calls?: true
   /** the key of their authenticator app */
   key?: string
   backupCode?: string
@@ -31,6 +37,11 @@ interface Kill {
   waits?: 'reading'
   /** what they bring along beside a phone; `nothing`: they add the phone on the way */
   brings?: 'nothing' | 'app' | 'backup code'
+  /** the app where it begins; `lax`: a password is enough there for those who have nothing more */
+  at?: 'strange' | 'lax'
+  /** whether they are signed in already, by a password alone */
+  signedIn?: true
+  calls?: true
   texts?: number
   /** whether they load again what didn't answer, and don't open the page anew */
   reloads?: true
@@ -49,8 +60,25 @@ const KILLS: readonly Kill[] = [
   { step: 'login page', table: 'oidc_record', waits: 'reading', after: FROM_THE_LOGIN_PAGE },
   // The text is counted then, and wasn't sent.
   { step: 'password', table: 'message', after: ['resend', 'page', 'code', 'resume'] },
+  // How it ended is stored then, and the page leads on.
+  {
+    where: 'password that is enough',
+    step: 'password',
+    table: 'oidc_record',
+    brings: 'nothing',
+    at: 'lax',
+    after: ['resume'],
+  },
+  {
+    step: 'step-up',
+    table: 'message',
+    signedIn: true,
+    after: ['resend', 'page', 'code', 'resume'],
+  },
   { step: 'page', table: 'challenge', waits: 'reading', after: ['code', 'resume'] },
   { step: 'resend', table: 'message', texts: 2, after: ['resend', 'page', 'code', 'resume'] },
+  // A call says the code that was texted.
+  { step: 'call', table: 'message', calls: true, after: ['code', 'resume'] },
   { step: 'code', table: 'challenge', after: ['code', 'resume'] },
   // It was used by then.
   {
@@ -91,7 +119,7 @@ const KILLS: readonly Kill[] = [
     table: 'oidc_record',
     after: ['authorization', 'page', ...FROM_THE_LOGIN_PAGE],
   },
-  { step: 'consent', table: 'oidc_record', after: ['resume'] },
+  { step: 'consent', table: 'oidc_record', at: 'strange', after: ['resume'] },
 ]
 
 /** A step that is due, and how it is taken. */
@@ -105,6 +133,7 @@ const ALEX: Person = { username: 'alex', phone: PHONES[0] }
 let house: House
 let app: { id: string; secret: string }
 let strange: { id: string; secret: string }
+let lax: { id: string; secret: string }
 let victims: ReturnType<typeof createVictims>
 let balancer: Balancer | undefined
 /** Where an app hears of sign-outs. */
@@ -112,10 +141,21 @@ let told: Receiver
 
 beforeAll(async () => {
   told = await startReceiver()
-  house = await startHouse({ env: { WEBHOOK_ALLOWED_HOSTS: '127.0.0.1' } })
-  victims = createVictims(house, KILLS.length + 7)
+  house = await startHouse({
+    env: {
+      WEBHOOK_ALLOWED_HOSTS: '127.0.0.1',
+      // Nobody listens there: those who would call are killed before.
+      VOICE_GATEWAYS: 'smstools',
+      SMSTOOLS_BASE_URL: 'http://127.0.0.1:9',
+      SMSTOOLS_CLIENT_ID: 'nobody',
+      SMSTOOLS_CLIENT_SECRET: 'nothing',
+      SMSTOOLS_WEBHOOK_SECRET: 'nothing-at-all',
+    },
+  })
+  victims = createVictims(house, KILLS.length + 9)
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
   strange = await house.addClient('strange', { firstParty: false })
+  lax = await house.addClient('lax', { secondFactor: 'optional' })
   await house.addAccount(ALEX.username)
 })
 afterAll(async () => {
@@ -142,6 +182,7 @@ function dueAfter(flow: Flow, person: Person, answer?: Answer): Due | undefined 
   if (html.includes('one-time-code')) return codeDue(flow, person)
   if (html.includes('/enrol-finish'))
     return { step: 'enrol-finish', take: () => flow.step('enrol-finish', { saved: 'yes' }) }
+  if (html.includes('/step-up"')) return { step: 'step-up', take: () => flow.step('step-up') }
   if (html.includes('/consent')) return { step: 'consent', take: () => flow.step('consent') }
   if (status === 502 && flow.path)
     return { step: 'page', take: () => flow.arrive(new URL(flow.path, house.issuer).href) }
@@ -151,23 +192,26 @@ function dueAfter(flow: Flow, person: Person, answer?: Answer): Due | undefined 
 const codeIn = (answer?: Answer) =>
   new URL(answer?.location ?? house.issuer).searchParams.get('code') ?? ''
 
+const xsrfOf = ({ html }: Answer) => /name="xsrf" value="(\w+)"/.exec(html)?.[1] ?? ''
+
 const textsTo = (phone: string) => house.codeTexts().filter(({ to }) => to === phone).length
 
 /** What is due where a code is asked for: whoever didn't get the text asks for another one. */
-function codeDue(flow: Flow, { phone, key, backupCode, texts = 1, had = 0 }: Person): Due {
+function codeDue(flow: Flow, { phone, key, backupCode, calls, texts = 1, had = 0 }: Person): Due {
   if (key) return { step: 'app code', take: () => flow.code(appCode(key, house.now())) }
   if (backupCode)
     return { step: 'backup code', take: () => flow.step('backup-code', { code: backupCode }) }
-  if (textsTo(phone) < had + texts) return { step: 'resend', take: () => askAgain(flow) }
+  if (textsTo(phone) < had + texts) return { step: 'resend', take: () => askAgain(flow, 'resend') }
+  if (calls) return { step: 'call', take: () => askAgain(flow, 'call') }
   return { step: 'code', take: () => flow.code(house.lastCode(phone)) }
 }
 
-async function askAgain(flow: Flow): Promise<Answer> {
+async function askAgain(flow: Flow, step: 'resend' | 'call'): Promise<Answer> {
   // As if the wait for another one were over.
   await sql`update challenge set last_sent_at = last_sent_at - interval '2 minutes'`.execute(
     house.db,
   )
-  return flow.step('resend')
+  return flow.step(step)
 }
 
 /** How far somebody came, and by which steps. */
@@ -238,14 +282,27 @@ test('an instance killed amid a renewal: the old token, shown again, ends its fa
 })
 
 /** Somebody of one's own for each kill. */
-async function newPerson(i: number, { brings, texts = 1 }: Kill): Promise<Person> {
-  const person = { username: `victim${i}`, phone: `+4670123${5000 + i}`, texts }
+async function newPerson(i: number, { brings, calls, texts = 1 }: Kill): Promise<Person> {
+  const person = {
+    username: `victim${i}`,
+    phone: `+4670123${5000 + i}`,
+    texts,
+    ...(calls && { calls }),
+  }
   const withPhone = brings === undefined || brings === 'backup code'
   const account = await house.addAccount(person.username, withPhone ? person.phone : null)
   if (brings === 'app') return { ...person, key: await addApp(house, account) }
   if (brings !== 'backup code') return person
   const [backupCode = ''] = await house.rooms.backupCodes.issue(account.id)
   return { ...person, backupCode }
+}
+
+/** Into a session that is enough for the app that asks for less. */
+async function signInByPassword({ jar }: Flow, { username }: Person): Promise<void> {
+  const { id = '' } = (await house.rooms.accounts.findByUsername(username)) ?? {}
+  const flow = createFlow(house, { client: lax, jar })
+  await flow.begin()
+  await settle(house, flow, { accountId: id, ts: now() - 60, ...PASSWORD_ALONE })
 }
 
 describe('a sign-in whose instance is killed', () => {
@@ -255,16 +312,54 @@ describe('a sign-in whose instance is killed', () => {
       const { step, after, reloads, ...amid } = kill
       const person = await newPerson(i, kill)
       const instance = await victims.next()
-      const flow = newFlow(instance.url, step === 'consent' ? strange : app)
+      const flow = newFlow(instance.url, kill.at ? { strange, lax }[kill.at] : app)
+      if (kill.signedIn) await signInByPassword(flow, person)
       const { due } = await goOn(flow, person, { until: step })
       expect(due?.step).toBe(step)
       await killAmid(house, instance, amid, async () => due?.take())
       flow.url = house.url
-      const { code, trail } = await goOn(flow, person, reloads && { from: await due?.take() })
+      const { calls: _, ...rest } = person
+      const { code, trail } = await goOn(flow, rest, reloads && { from: await due?.take() })
       expect(trail.map((one) => one.step)).toEqual(after)
       expect((await flow.redeem(code)).status).toBe(200)
     },
   )
+})
+
+test('an instance killed amid connecting a device: its code is taken, and its person begins anew on the device (AVL-09)', async () => {
+  const instance = await victims.next()
+  await house.addClient('tv', { public: true, redirectUris: [], grants: ['device_code'] })
+  const { body } = await postTo(house.url, '/device/auth', { client_id: 'tv', scope: 'openid' })
+  const [user_code, device_code] = [String(body.user_code), String(body.device_code)]
+  const flow = newFlow(instance.url)
+  const type = async () => {
+    const page = await flow.request('/device')
+    return flow.post('/device', { xsrf: xsrfOf(page), user_code })
+  }
+  const confirmed = { xsrf: xsrfOf(await type()), user_code, confirm: 'yes' }
+  await killAmid(house, instance, { table: 'oidc_record' }, () => flow.post('/device', confirmed))
+  flow.url = house.url
+  expect((await type()).html).toContain('Start again on your device to get a new one')
+  const grant_type = 'urn:ietf:params:oauth:grant-type:device_code'
+  const polled = await postTo(house.url, '/token', { grant_type, device_code, client_id: 'tv' })
+  expect(polled.body.error).toBe('authorization_pending')
+})
+
+test('an instance killed amid setting a password by a link: nothing is set, and the link is still good (AVL-09)', async () => {
+  const instance = await victims.next()
+  const { id } = await house.addAccount('forgetful', null)
+  const token = await house.rooms.links.make(house.db, id, 'password-reset')
+  const flow = newFlow(instance.url, lax)
+  const choose = () =>
+    choosePassword(flow, `${house.issuer}/link/${token}`, 'quite another sentence')
+  await killAmid(house, instance, { table: 'one_time_link' }, choose)
+  flow.url = house.url
+  await flow.begin()
+  expect((await flow.password('forgetful')).status).toBe(303)
+  expect((await choose()).location).toContain('/password/changed')
+  await flow.begin()
+  expect((await flow.password('forgetful')).status).toBe(401)
+  expect((await flow.password('forgetful', 'quite another sentence')).status).toBe(303)
 })
 
 test('an instance killed amid telling an app of a sign-out leaves it to another, once its lease is over (AVL-20)', async () => {
@@ -274,8 +369,7 @@ test('an instance killed amid telling an app of a sign-out leaves it to another,
   expect((await flow.redeem((await goOn(flow)).code)).status).toBe(200)
   flow.url = instance.url
   told.answer = 'hang'
-  const { html } = await flow.request('/session/end')
-  const xsrf = /name="xsrf" value="(\w+)"/.exec(html)?.[1] ?? ''
+  const xsrf = xsrfOf(await flow.request('/session/end'))
   const out = flow.post('/session/end/confirm', { xsrf, logout: 'yes' })
   out.catch(() => {})
   await expect.poll(() => told.requests.length).toBe(1)
