@@ -10,6 +10,11 @@ if (status === constants.compileCacheStatus.FAILED) {
   process.stderr.write(`Compiled code can't be kept: ${message}\n`)
   process.exit(1)
 }
+// They know by it that they aren't to run.
+if (import.meta.main === undefined) {
+  process.stderr.write('Compiling ahead takes Node 24.2 or later.\n')
+  process.exit(1)
+}
 await import('./main.ts')
 await import('./cli/main.ts')
 const { createProgram } = await import('./cli/program.ts')

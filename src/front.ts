@@ -155,9 +155,11 @@ export function createFront(deps: Dependencies): Front {
   provider.use((ctx, next) =>
     units.run(async () => {
       await next()
+      if (ctx.status < 500) return
       // The provider answers faults itself. Who hears of one has nothing, so nothing of it is stored: a code that
-      // was to be redeemed isn't used, and can be redeemed again.
-      if (ctx.status >= 500) units.current().discard()
+      // was to be redeemed isn't used, and can be redeemed again. Nor does a cookie name what isn't there.
+      units.current().discard()
+      ctx.remove('Set-Cookie')
     }),
   )
   provider.use(deps.clientThrottle(provider))

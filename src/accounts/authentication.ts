@@ -23,9 +23,16 @@ export interface Attempt {
   /**
    * Ends the attempt: a success forgets the failures before it, anything else stays counted.
    * @param language tag of the pages' language, kept for what the account is written later
-   * @returns after a success, the hash of the password that was right
    */
-  conclude(success: boolean, language?: string): Promise<string | undefined>
+  conclude(success: boolean, language?: string): Promise<Concluded | undefined>
+}
+
+/** After a success. */
+export interface Concluded {
+  /** of the password that was right */
+  hash: string
+  /** as it is now */
+  secondFactor: SecondFactorState
 }
 
 /** How long a try waits for others of the same name that are being judged, and how often it looks. */
@@ -84,23 +91,23 @@ export function createAuthentication(deps: AuthenticationDependencies) {
         from (select) as one left join account on username_key = ${place('name')}`.compile(on),
   )
 
-  /** Forgets the failures before a success, and records it. */
+  /** Forgets the failures before a success, records it, and looks at the second factor once more. */
   const concluding = unwaiting((place: PlaceOf<{ key: Buffer; id: string }>, on, waits) =>
-    sql`
+    sql<Pick<Found, 'second_factor'>>`
         with ${throttle.forgetTries(place('key'), waits)}, noted as (${noted(place('id'))})
-        select`.compile(on),
+        select ${deps.secondFactorOf(place('id'))} as second_factor`.compile(on),
   )
 
   /** The same, and keeps the language of its pages if nobody else changes the account. */
   const concludingIn = unwaiting(
     (place: PlaceOf<{ key: Buffer; id: string; language: string }>, on, waits) =>
-      sql`
+      sql<Pick<Found, 'second_factor'>>`
         with ${throttle.forgetTries(place('key'), waits)},
           free as (select from account where id = ${place('id')} for no key update skip locked),
           spoken as (update account set language = ${place('language')}::text
             where id = ${place('id')} and (select count(*) from free) = 1),
           noted as (${noted(place('id'))})
-        select`.compile(on),
+        select ${deps.secondFactorOf(place('id'))} as second_factor`.compile(on),
   )
 
   /** Where the name is locked and others of it are still being judged, waits for them, two seconds at most. */
@@ -155,16 +162,17 @@ export function createAuthentication(deps: AuthenticationDependencies) {
       const usable = judged && !found.disabled_at ? found.password_hash : null
       let account: Account | undefined
 
-      async function conclude(success: boolean, language?: string): Promise<string | undefined> {
+      async function conclude(success: boolean, language?: string): Promise<Concluded | undefined> {
         if (!account || !usable || !success) {
           if (judged) await concludeRefused(key, found, account !== undefined)
           return undefined
         }
         const { id } = account
-        await (language === undefined || language === found.language
+        const { rows } = await (language === undefined || language === found.language
           ? concluding(db, { key, id })
           : concludingIn(db, { key, id, language }))
-        return passwords.isOutdated(usable) ? renewHash(account.id, usable, password) : usable
+        const hash = passwords.isOutdated(usable) ? await renewHash(id, usable, password) : usable
+        return { hash, secondFactor: rows[0]?.second_factor ?? found.second_factor }
       }
 
       try {

@@ -65,6 +65,7 @@ export function createLanguages(
 
   /** Browsers ask for the same few again and again. */
   function closest(tag: string): Language | undefined {
+    if (tag.length > LONGEST_KEPT) return lookFor(tag)
     const known = asked.get(tag)
     if (known || asked.has(tag)) return known
     if (asked.size === ASKED_AT_MOST) asked.clear()
@@ -104,6 +105,8 @@ export function createLanguages(
 
 /** Anybody may ask for anything. */
 const ASKED_AT_MOST = 1000
+/** A longer piece of a header would keep all of the header. */
+const LONGEST_KEPT = 12
 
 /** A tag with what usually goes without saying; undefined for one that is none, which anyone may send. */
 function likely(tag: string): Intl.Locale | undefined {

@@ -59,7 +59,7 @@ export function createClients({ db, clock, vault, rules }: Dependencies) {
   const changes = createClientChanges({ db, clock, rules })
 
   const rowOf = gathered(db, 'text', (id: RawBuilder<string>) =>
-    db.selectFrom('client as c').select(clientColumns(clock)).where('c.id', '=', id),
+    db.selectFrom('client as c').select(clientColumns(clock)).where('c.id', '=', id).limit(1),
   )
 
   const read = new WeakMap<ClientRow, ReturnType<typeof metadataOf>>()

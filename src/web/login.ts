@@ -57,25 +57,27 @@ export function createLogin(deps: Dependencies) {
     }
 
     if (!account) return refuse(attempt.judged ? 'wrong-password' : 'password-locked')
+    if (attempt.secondFactor === 'locked') return refuse('locked')
     if (await secondDoor.isRemembered(ctx, interaction, account.id)) {
       knownBrowsers.note(ctx, username)
       await conclude(true, language)
       return signIn.passed(ctx, account.id, PASSWORD_ALONE, now)
     }
-    if (attempt.secondFactor === 'locked') return refuse('locked')
+    // What was added while the password was judged counts, and so does a lock of that moment.
+    const seen = attempt.secondFactor === 'none' ? await conclude(true, language) : undefined
+    if (seen?.secondFactor === 'locked') return refuse('locked')
     const answer =
-      attempt.secondFactor === 'none'
+      seen?.secondFactor === 'none'
         ? 'no-factor'
         : await secondDoor.ask(ctx, visitor, interaction, account.id).catch(async (error) => {
             // A fault of ours is no failure of theirs.
-            await conclude(true).catch(() => {})
+            if (!seen) await conclude(true).catch(() => {})
             throw error
           })
-    // Since it was looked up.
     if (typeof answer === 'object' && 'refused' in answer && answer.refused === 'locked')
       return refuse('locked')
     knownBrowsers.note(ctx, username)
-    await conclude(true, language)
+    if (!seen) await conclude(true, language)
     await secondDoor.lead(ctx, visitor, interaction, account.id, answer, now)
   }
 }

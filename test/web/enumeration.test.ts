@@ -58,6 +58,26 @@ async function disable(name: string): Promise<void> {
     .execute()
 }
 
+/** Does something while a right password waits to be judged. */
+async function whileJudged(name: string, work: () => Promise<unknown>) {
+  house.statements.length = 0
+  const others = burst(8, (i) => tryPassword(`crowd${i}`, WRONG))
+  const tried = tryPassword(name, PASSWORD)
+  const isCounted = (text: string) => text.includes('counted as (')
+  await vi.waitUntil(() => house.statements.filter(isCounted).length >= 9, { interval: 1 })
+  await work()
+  await others
+  return tried
+}
+const lock = (id: string) =>
+  house.db
+    .insertInto('second_factor')
+    .values({ account_id: id, locked_until: new Date(Date.now() + 60_000) })
+    .onConflict((conflict) =>
+      conflict.column('account_id').doUpdateSet({ locked_until: new Date(Date.now() + 60_000) }),
+    )
+    .execute()
+
 describe('before the right password, an answer doesn’t tell', () => {
   test('whether there is an account, a phone, a lock or a ban (ENU-01, ENU-03)', async () => {
     await house.addAccount('known1')
@@ -86,25 +106,17 @@ describe('before the right password, an answer doesn’t tell', () => {
     expect(house.codeTexts()).toEqual([])
   })
 
-  test('that its codes were locked while the password was being judged (ENU-01)', async () => {
-    const { id } = await house.addAccount('codes2')
-    const unknown = face(await tryPassword('nobod5', WRONG), 'nobod5')
-    house.statements.length = 0
-    const others = burst(8, (i) => tryPassword(`crowd${i}`, WRONG))
-    const tried = tryPassword('codes2', PASSWORD)
-    const isCounted = (text: string) => text.includes('sign_in_attempt')
-    await vi.waitUntil(() => house.statements.filter(isCounted).length === 9, { interval: 1 })
-    await house.db
-      .updateTable('second_factor')
-      .set({ locked_until: new Date(Date.now() + 60_000) })
-      .where('account_id', '=', id)
-      .execute()
-    expect(face(await tried, 'codes2')).toEqual(unknown)
-    expect(house.statements.filter((text) => text.includes('insert into challenge'))).toHaveLength(
-      1,
-    )
-    await others
-  })
+  test.each([
+    ['codes2', PHONES[0]],
+    ['codes3', null],
+  ])(
+    'that codes of %s were locked while the password was being judged (ENU-01)',
+    async (name, phone) => {
+      const { id } = await house.addAccount(name, phone)
+      const unknown = face(await tryPassword('nobod5', WRONG), 'nobod5')
+      expect(face(await whileJudged(name, () => lock(id)), name)).toEqual(unknown)
+    },
+  )
 
   test('the second time either, when the browser has its cookies (ENU-01)', async () => {
     await house.addAccount('known2')
@@ -117,6 +129,15 @@ describe('before the right password, an answer doesn’t tell', () => {
     expect(faces[2]).toEqual(faces[0])
     expect(faces[3]).toEqual(faces[1])
   })
+})
+
+test('a factor that is added while the password is judged is asked for (CHL-15)', async () => {
+  const { id } = await house.addAccount('late01', null)
+  const { flow, answer } = await whileJudged('late01', () => house.rooms.backupCodes.issue(id))
+  expect(answer.status).toBe(303)
+  expect((await flow.page()).html).toContain('backup code')
+  const passed = await flow.request(answer.location ?? '')
+  expect(passed.location ?? '').not.toContain('code=')
 })
 
 describe('the number of tries', () => {

@@ -233,8 +233,8 @@ export function createDoor(deps: DoorDependencies) {
       const { username } = account
       const known = deps.knownBrowsers.of(ctx, username)
       const attempt = await accounts.authenticate(username, password, known)
-      const hash = await attempt.conclude(attempt.account?.id === account.id)
-      if (hash !== undefined) return { right: true, hash }
+      const concluded = await attempt.conclude(attempt.account?.id === account.id)
+      if (concluded) return { right: true, hash: concluded.hash }
       return {
         right: false,
         why: attempt.judged ? 'account.passwordWrong' : 'account.passwordWait',
