@@ -180,8 +180,8 @@ function errorsOf({ withHash, withoutHash, growth: stages, soak }: Figures): num
   return all.reduce((sum, { errors }) => sum + errors, 0)
 }
 
-/** Whether the last of some values is at most a twentieth above the middle one: by then, all is warm. */
+/** Whether the most of the second half is at most a twentieth above that of the first: by then, all is warm. */
 function isEven(values: readonly number[]): boolean {
-  const middle = values[values.length >> 1] ?? 0
-  return (values.at(-1) ?? 0) <= middle * 1.05
+  const half = Math.ceil(values.length / 2)
+  return Math.max(...values.slice(half)) <= Math.max(...values.slice(0, half)) * 1.05
 }
