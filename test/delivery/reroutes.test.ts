@@ -123,7 +123,6 @@ test.each(['smstools,textbee', 'smstools,textbee,http'])(
 
 test.each([
   { most: '2', sends: [1, 1, 0] },
-  { most: '3', sends: [1, 1, 1] },
   { most: '10', sends: [1, 1, 1] },
 ])(
   'three gateways that accept and never deliver, and at most $most sends: $sends',
