@@ -3,14 +3,11 @@ import { type RawBuilder, sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Clock } from '../db/clock.ts'
-import { type PlaceOf, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
-import { type Account, type AccountRow, toAccount, usernameKey } from './account.ts'
+import { type Account, toAccount, usernameKey } from './account.ts'
 import type { Passwords } from './passwords.ts'
 import { type Throttle, TRIES } from './throttle.ts'
-
-/** `locked`: its codes are not taken just now. `none`: there is nothing that the account could be asked for. */
-export type SecondFactorState = 'locked' | 'some' | 'none'
+import { createTries, type Found, type SecondFactorState } from './tries.ts'
 
 /** A try at the login page. */
 export interface Attempt {
@@ -49,17 +46,6 @@ export interface AuthenticationDependencies {
   secondFactorOf(accountId: RawBuilder<string>): RawBuilder<SecondFactorState>
 }
 
-/** The row of a look-up: how the try stands, and the account, all of it null if there is none of that name. */
-type Found = {
-  password_hash: string | null
-  /** in a row with this try; null when the name is locked, and the try isn't judged */
-  failures: number | null
-  pending: boolean
-  second_factor: SecondFactorState
-  /** of the pages at the last sign-in */
-  language: string | null
-} & (AccountRow | Record<keyof AccountRow, null>)
-
 export function createAuthentication(deps: AuthenticationDependencies) {
   const { db, clock, passwords, throttle, fingerprint } = deps
 
@@ -75,49 +61,14 @@ export function createAuthentication(deps: AuthenticationDependencies) {
     return numUpdatedRows > 0n ? password_hash : old
   }
 
-  const noted = (accountId: RawBuilder<string>) =>
-    auditEntry(clock, { type: 'password.right', accountId })
-
-  // For nobody it is looked for like for anybody (ENU-02).
-  const whose = sql<string>`coalesce(account.id, '')`
-
-  /** Counts a try, unless its name is locked, and looks the account up: always one row, whoever there is. */
-  const counting = unwaiting(
-    (place: PlaceOf<{ key: Buffer; nameKey: Buffer; name: string }>, on, waits) =>
-      sql<Found>`
-        with ${throttle.countTry(place('key'), place('nameKey'), waits)}
-        select (select failures from counted) as failures, ${throttle.isPending(place('key'))} as pending,
-          ${deps.secondFactorOf(whose)} as second_factor, account.*
-        from (select) as one left join account on username_key = ${place('name')}`.compile(on),
-  )
-
-  /** Forgets the failures before a success, records it, and looks at the second factor once more. */
-  const concluding = unwaiting((place: PlaceOf<{ key: Buffer; id: string }>, on, waits) =>
-    sql<Pick<Found, 'second_factor'>>`
-        with ${throttle.forgetTries(place('key'), waits)}, noted as (${noted(place('id'))})
-        select ${deps.secondFactorOf(place('id'))} as second_factor`.compile(on),
-  )
-
-  /** The same, and keeps the language of its pages if nobody else changes the account. */
-  const concludingIn = unwaiting(
-    (place: PlaceOf<{ key: Buffer; id: string; language: string }>, on, waits) =>
-      sql<Pick<Found, 'second_factor'>>`
-        with ${throttle.forgetTries(place('key'), waits)},
-          free as (select from account where id = ${place('id')} for no key update skip locked),
-          spoken as (update account set language = ${place('language')}::text
-            where id = ${place('id')} and (select count(*) from free) = 1),
-          noted as (${noted(place('id'))})
-        select ${deps.secondFactorOf(place('id'))} as second_factor`.compile(on),
-  )
+  const tries = createTries(deps)
 
   /** Where the name is locked and others of it are still being judged, waits for them, two seconds at most. */
   async function countAndFind(key: Buffer, name: string): Promise<Found> {
     const nameKey = fingerprint('name', name)
     const until = performance.now() + PENDING_WAIT_MS
     for (;;) {
-      const { rows } = await counting(db, { key, nameKey, name })
-      const [found] = rows
-      if (!found) throw new Error('a look-up without a row')
+      const found = await tries.count({ key, nameKey, name })
       if (found.failures !== null || !found.pending || performance.now() >= until) return found
       await pause(PENDING_POLL_MS)
     }
@@ -168,11 +119,10 @@ export function createAuthentication(deps: AuthenticationDependencies) {
           return undefined
         }
         const { id } = account
-        const { rows } = await (language === undefined || language === found.language
-          ? concluding(db, { key, id })
-          : concludingIn(db, { key, id, language }))
+        const changed = language === found.language ? undefined : language
+        const secondFactor = await tries.succeed({ key, id }, changed)
         const hash = passwords.isOutdated(usable) ? await renewHash(id, usable, password) : usable
-        return { hash, secondFactor: rows[0]?.second_factor ?? found.second_factor }
+        return { hash, secondFactor: secondFactor ?? found.second_factor }
       }
 
       try {

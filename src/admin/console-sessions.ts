@@ -4,7 +4,7 @@ import { type Account, accountAsJson } from '../accounts/account.ts'
 import { auditEntry } from '../audit/event.ts'
 import { hashToken } from '../crypto/keys.ts'
 import { changed, inBatches } from '../db/batches.ts'
-import { type Clock, later } from '../db/clock.ts'
+import { type Clock, later, unexpired } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { FRESH_SECONDS } from './freshness.ts'
 
@@ -31,7 +31,7 @@ export interface ConsoleVisit {
 export function createConsoleSessions({ db, clock }: { db: Db; clock: Clock }) {
   const isLive = () => sql`s.used_at > ${later(clock, -IDLE_SECONDS)}
     and s.created_at > ${later(clock, -AT_MOST_SECONDS)}
-    and exists (select from oidc_record r where r.uid_key = s.session_key and r.expires_at > ${clock()})`
+    and exists (select from oidc_record r where r.uid_key = s.session_key and ${unexpired(clock, 'r.expires_at')})`
 
   return {
     /**

@@ -2,7 +2,7 @@ import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
 import { late } from '../db/prepared.ts'
 import type { AuditEventTable } from '../db/tables/audit.ts'
-import { circumstances } from './circumstances.ts'
+import { type Circumstances, circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
 export const EVENT_TYPES = [
@@ -162,8 +162,8 @@ export type PlainEvent = Pick<AuditEvent, 'type'> & {
 
 /**
  * A statement that records any number of events, which comes the same for all of them.
- * @param events expression of what `eventsAsJson` gives
- * @param condition under which they are recorded
+ * @param events expression of `eventRows` as JSON
+ * @param condition under which they are recorded; it may depend on `e.owner`
  */
 export function auditEntries(
   clock: Clock,
@@ -172,23 +172,37 @@ export function auditEntries(
 ): RawBuilder<unknown> {
   return sql`
     insert into audit_event (at, type, actor, account_id, client_id, request_id, address, detail)
-    select ${clock()}, e.type, ${ACTOR}::text, e.account_id, e.client_id, ${REQUEST}::text, ${ADDRESS}::text,
-      jsonb_strip_nulls(jsonb_build_object('reason', ${REASON}::jsonb) || e.detail)
-    from jsonb_to_recordset(${events}::jsonb) as e (type text, account_id text, client_id text, detail jsonb)
+    select ${clock()}, e.type, e.actor, e.account_id, e.client_id, e.request_id, e.address,
+      jsonb_strip_nulls(jsonb_build_object('reason', e.reason) || e.detail)
+    from jsonb_to_recordset(${events}::jsonb) as e (type text, actor text, account_id text, client_id text,
+      request_id text, address text, reason jsonb, detail jsonb, owner int)
     where ${condition}`
 }
 
-export function eventsAsJson(events: readonly PlainEvent[]): string {
-  return JSON.stringify(
-    events.map(({ type, accountId, clientId, detail = {} }) => ({
-      type,
-      account_id: accountId,
-      client_id: clientId,
-      detail: Object.fromEntries(
-        Object.entries(detail).map(([name, value]) => [name, shortened(value)]),
-      ),
-    })),
-  )
+/**
+ * Events as `auditEntries` takes them.
+ * @param surroundings those of the request that tells them
+ * @param owner its number, where several requests' events are recorded by one statement
+ */
+export function eventRows(
+  events: readonly PlainEvent[],
+  surroundings: Circumstances = circumstances(),
+  owner?: number,
+) {
+  const { actor, requestId, address, reason } = surroundings
+  return events.map(({ type, accountId, clientId, detail = {} }) => ({
+    type,
+    actor,
+    account_id: accountId,
+    client_id: clientId,
+    request_id: requestId,
+    address,
+    reason: shortened(reason),
+    detail: Object.fromEntries(
+      Object.entries(detail).map(([name, value]) => [name, shortened(value)]),
+    ),
+    owner,
+  }))
 }
 
 const ACTOR = late(() => circumstances().actor)

@@ -50,6 +50,10 @@ export const isLocked = (error: unknown): boolean => codeOf(error) === '55P03'
 const RETRIED = new Set(['40001', '40P01'])
 const RETRIES = 4
 
+/** Whether a statement was given up for its values, or for what others did to its rows, and not for the database. */
+export const isOfItsRows = (error: unknown): boolean =>
+  isLocked(error) || RETRIED.has(codeOf(error)) || !isPassing(error)
+
 /** Runs a statement again, a bounded number of times, when it lost a deadlock or serialization conflict. */
 export async function retrying<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {

@@ -30,6 +30,20 @@ export function storeBeside(names: RawBuilder<unknown>, waits: boolean): RawBuil
     : sql`select from unnest(${names}::text[]) as name where pg_try_advisory_xact_lock_shared(${key})`
 }
 
+/**
+ * The same for several who store at once: tells by their numbers whom it can't let, since somebody ends records of
+ * theirs.
+ * @param owners whose each of the names is
+ */
+export function tryBeside(
+  names: RawBuilder<unknown>,
+  owners: RawBuilder<unknown>,
+): RawBuilder<unknown> {
+  return sql`
+    select owner from unnest(${names}::text[], ${owners}::int[]) as n (name, owner)
+    where not pg_try_advisory_xact_lock_shared(hashtextextended(name, 0))`
+}
+
 /** Whose end what is stored mustn't come beside. Tokens and codes may: they are worth nothing without their grant. */
 export function namesBeside(
   records: ReadonlyArray<

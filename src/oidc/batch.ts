@@ -41,6 +41,13 @@ export function beginsOnly({ upserts, ...rest }: Batch): boolean {
   )
 }
 
+/** Whether it may be stored by a statement that stores several: it takes nothing back, and what it deletes it holds. */
+export function isPlain(batch: Batch): boolean {
+  const { consumed, required, revokedGrants, unchanged, logouts, reused } = batch
+  const rare = revokedGrants.length + unchanged.length + logouts.length > 0 || reused
+  return consumed.length + required.length > 0 && !rare && !deletesUnheld(batch)
+}
+
 /**
  * What a statement depends on: of keys, how many there are, since PostgreSQL then knows it too and looks for each by
  * its index, also in a table that it knows nothing of yet; of the rest, whether there is any.

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { z } from 'zod'
 import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
-import type { Clock } from '../db/clock.ts'
+import { type Clock, unexpired } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { createSealedRecords, OUTLIVING_GRANTS, type StoredPayload } from './sealed-records.ts'
 
@@ -24,7 +24,6 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
   return {
     /** Apps that have access now: in a session that goes on, or while the person is away. */
     async list(accountId: string): Promise<AppAccess[]> {
-      const now = clock()
       const rows = await db
         .selectFrom('oidc_record as g')
         .innerJoin('client as c', 'c.id', 'g.client_id')
@@ -34,7 +33,7 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
             selectFrom('oidc_record as s')
               .select('s.key')
               .whereRef('s.uid_key', '=', 'g.session_uid_key')
-              .where('s.expires_at', '>', now),
+              .where(unexpired(clock, 's.expires_at')),
           ).as('in_session'),
           exists(
             selectFrom('oidc_record as t')
@@ -42,12 +41,12 @@ export function createConsents({ db, vault, clock }: { db: Db; vault: Vault; clo
               .whereRef('t.grant_key', '=', 'g.key')
               .where('t.model', 'in', ['RefreshToken', 'AccessToken'])
               .where('t.consumed_at', 'is', null)
-              .where('t.expires_at', '>', now),
+              .where(unexpired(clock, 't.expires_at')),
           ).as('has_tokens'),
         ])
         .where('g.account_id', '=', accountId)
         .where('g.model', '=', 'Grant')
-        .where('g.expires_at', '>', now)
+        .where(unexpired(clock, 'g.expires_at'))
         .execute()
       const apps = new Map<string, AppAccess>()
       for (const { key, payload, id, name, in_session: inSession, has_tokens: hasTokens } of rows) {

@@ -1,12 +1,13 @@
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
-import { auditEntries, auditEntry, eventsAsJson } from '../audit/event.ts'
-import type { Clock } from '../db/clock.ts'
+import { auditEntries, auditEntry, eventRows } from '../audit/event.ts'
+import { type Clock, unexpired } from '../db/clock.ts'
 import { type PlaceOf, prepared, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { namesBeside, storeBeside } from './apart.ts'
 import { type Batch, FEW, type Shape, shapeOf } from './batch.ts'
 import { logoutsAsJson, queueLogouts } from './logouts.ts'
 import { OUTLIVING_GRANTS, type SealedRecords } from './sealed-records.ts'
+import { type Columns, columnsOf, upsert } from './upserts.ts'
 
 /** `used`: something that may be used once had been. `changed`: something required was gone. */
 export type Written = 'stored' | 'used' | 'changed'
@@ -16,10 +17,8 @@ interface Answer {
   written: Written
 }
 
-type Columns = ReturnType<SealedRecords['columnsOf']>
-
-/** What a statement is run with: of each column, what all records have in it. */
-interface Values extends Record<keyof Columns, readonly unknown[]> {
+/** What a statement is run with. */
+interface Values extends Columns {
   consumed: readonly Buffer[]
   destroyed: readonly Buffer[]
   required: readonly Buffer[]
@@ -62,27 +61,11 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
       unchanged: batch.unchanged.map(({ key }) => key),
       unchangedSealed: batch.unchanged.map((one) => one.sealed),
       beside,
-      events: eventsAsJson(batch.events),
+      events: JSON.stringify(eventRows(batch.events)),
       logouts: logoutsAsJson(batch.logouts),
     }
     const answer = await statementFor(shape)(on, values)
     return answer.rows[0]?.written ?? 'changed'
-  }
-}
-
-function columnsOf(rows: readonly Columns[]) {
-  const each = (name: keyof Columns) => rows.map((row) => row[name])
-  return {
-    key: each('key'),
-    model: each('model'),
-    payload: each('payload'),
-    client_id: each('client_id'),
-    account_id: each('account_id'),
-    grant_key: each('grant_key'),
-    uid_key: each('uid_key'),
-    session_uid_key: each('session_uid_key'),
-    user_code_key: each('user_code_key'),
-    expires_in: each('expires_in'),
   }
 }
 
@@ -106,7 +89,7 @@ function writeStatement(clock: Clock, shape: Shape) {
       shape.consumed > 0 &&
         sql`used as (update oidc_record set consumed_at = ${now} where ${isOf('key', 'consumed')} and ${stored})`,
       shape.destroyed + shape.revoked > 0 && sql`gone as (${gone()})`,
-      shape.upserts && sql`written as (${upsert(place, now, stored)})`,
+      shape.upserts && sql`written as (${upsert(clock, place, stored)})`,
       shape.events && sql`recorded as (${auditEntries(clock, place('events'), stored)})`,
       shape.reused && sql`recorded_reuse as (${reuseEntry(clock)})`,
       shape.logouts && sql`queued as (${queueLogouts(clock, place('logouts'), stored)})`,
@@ -142,7 +125,7 @@ function writeStatement(clock: Clock, shape: Shape) {
     function held(): RawBuilder<unknown> {
       return sql`
         select key, payload, consumed_at from oidc_record
-        where ${isOf('key', 'consumed', 'required')} and (expires_at is null or expires_at > ${now})
+        where ${isOf('key', 'consumed', 'required')} and ${unexpired(clock, 'expires_at')}
           ${shape.beside ? sql`and ${alone()}` : sql``}
         order by key for update ${waits ? sql`` : sql`nowait`}`
     }
@@ -171,29 +154,6 @@ function writeStatement(clock: Clock, shape: Shape) {
         returning key, model, account_id, client_id`
     }
   }
-}
-
-function upsert(
-  place: PlaceOf<Values>,
-  now: RawBuilder<Date>,
-  stored: RawBuilder<unknown>,
-): RawBuilder<unknown> {
-  return sql`
-    insert into oidc_record (key, model, payload, client_id, account_id, grant_key, uid_key,
-      session_uid_key, user_code_key, expires_at)
-    select e.key, e.model, e.payload, e.client_id, e.account_id, e.grant_key, e.uid_key,
-      e.session_uid_key, e.user_code_key, ${now} + make_interval(secs => e.expires_in)
-    from unnest(${place('key')}::bytea[], ${place('model')}::text[], ${place('payload')}::bytea[],
-      ${place('client_id')}::text[], ${place('account_id')}::text[], ${place('grant_key')}::bytea[],
-      ${place('uid_key')}::bytea[], ${place('session_uid_key')}::bytea[],
-      ${place('user_code_key')}::bytea[], ${place('expires_in')}::float8[])
-      as e (key, model, payload, client_id, account_id, grant_key, uid_key, session_uid_key,
-        user_code_key, expires_in)
-    where ${stored}
-    on conflict (key) do update set payload = excluded.payload, client_id = excluded.client_id,
-      account_id = excluded.account_id, grant_key = excluded.grant_key, uid_key = excluded.uid_key,
-      session_uid_key = coalesce(excluded.session_uid_key, oidc_record.session_uid_key),
-      expires_at = excluded.expires_at`
 }
 
 /** One event for each grant that is taken back, and none once it is gone. */

@@ -2,14 +2,15 @@ import { type RawBuilder, sql } from 'kysely'
 import { type Account, accountAsJson } from '../accounts/account.ts'
 import type { Fingerprints } from '../crypto/fingerprints.ts'
 import type { Vault } from '../crypto/vault.ts'
-import type { Clock } from '../db/clock.ts'
+import { type Clock, unexpired } from '../db/clock.ts'
 import { statementWork } from '../db/connection.ts'
 import { retrying } from '../db/faults.ts'
 import { gathered } from '../db/gathered.ts'
 import { gathering } from '../db/gathering.ts'
 import type { Db } from '../db/schema.ts'
-import { type Batch, beginsOnly, NOTHING } from './batch.ts'
+import { type Batch, beginsOnly, isPlain, NOTHING } from './batch.ts'
 import { type ClientRow, clientColumns } from './client-rows.ts'
+import { createManyWrites } from './many-writes.ts'
 import { createRecordWrites, type Written } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
 
@@ -37,21 +38,21 @@ interface Dependencies {
 /** The table `oidc_record`: everything the provider remembers, sealed. */
 export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const sealed = createSealedRecords(vault)
-  const write = createRecordWrites(clock, sealed)
+  const writeAlone = createRecordWrites(clock, sealed)
+  const writeMany = createManyWrites(db, clock, sealed, writeAlone)
   // Of so few codes, anybody could undo a plain hash.
   const userCodeKey = (code: string) => fingerprint('user-code', code)
 
   /** Finds a live record together with its client, account, grant and session: one round trip instead of five. */
   const lookBy = (column: 'key' | 'uid_key' | 'user_code_key') =>
     gathered(db, 'bytea', (value: RawBuilder<Buffer>) => {
-      const now = clock()
       // Row by row, so that PostgreSQL goes by keys also in a table that it knows nothing of yet.
       const live = (by: 'key' | 'uid_key', value: RawBuilder<Buffer | null>) =>
         db
           .selectFrom('oidc_record')
           .select(['key', 'payload'])
           .where(by, '=', value)
-          .where('expires_at', '>', now)
+          .where(unexpired(clock, 'expires_at'))
           .limit(1)
       return db
         .selectFrom('oidc_record as r')
@@ -70,9 +71,7 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
           's.payload as session_payload',
         ])
         .where(`r.${column}`, '=', value)
-        .where((where) =>
-          where.or([where('r.expires_at', 'is', null), where('r.expires_at', '>', now)]),
-        )
+        .where(unexpired(clock, 'r.expires_at'))
         .limit(1)
     })
 
@@ -86,7 +85,7 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const begin = gathering(
     async (batches: readonly Batch[]) => {
       const upserts = batches.flatMap((batch) => batch.upserts)
-      const written = await write(db, { ...NOTHING, upserts })
+      const written = await writeAlone(db, { ...NOTHING, upserts })
       return () => written
     },
     () => statementWork('insert into oidc_record'),
@@ -123,7 +122,10 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
 
     /** Stores a whole request's writes at once. */
     write: (batch: Batch): Promise<Written> =>
-      retrying(() => (beginsOnly(batch) ? begin(batch) : write(db, batch))),
+      retrying(() => {
+        if (beginsOnly(batch)) return begin(batch)
+        return isPlain(batch) ? writeMany(batch) : writeAlone(db, batch)
+      }),
 
     /** Deletes expired records, `batch` at most. */
     async sweep(batch: number): Promise<number> {

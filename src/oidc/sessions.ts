@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import { auditEntry } from '../audit/event.ts'
 import type { Vault } from '../crypto/vault.ts'
-import type { Clock } from '../db/clock.ts'
+import { type Clock, unexpired } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { Refusal } from '../errors.ts'
 import { keepApart, recordsOf } from './apart.ts'
@@ -87,7 +87,7 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
         .select(['key', 'payload'])
         .where('account_id', '=', accountId)
         .where('model', '=', 'Session')
-        .where('expires_at', '>', clock())
+        .where(unexpired(clock, 'expires_at'))
         .execute()
       const payloads = rows.map(({ key, payload }) => sealed.open(key, payload, null))
       const names = await namesOf([...new Set(payloads.flatMap(appsOf))])
@@ -131,7 +131,7 @@ export function createSessions({ db, vault, clock }: { db: Db; vault: Vault; clo
         .selectFrom('oidc_record')
         .select('key')
         .where('uid_key', '=', uidKey(uid))
-        .where('expires_at', '>', clock())
+        .where(unexpired(clock, 'expires_at'))
         .forUpdate()
         .executeTakeFirst()
       if (!row) throw new Refusal(SESSION_OVER, 403, 'The session has ended. Nothing was changed.')

@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { SecondFactorState } from '../accounts/authentication.ts'
+import type { SecondFactorState } from '../accounts/tries.ts'
 import type { Clock } from '../db/clock.ts'
 import type { Db } from '../db/schema.ts'
 import { isLocked } from './challenge-parts.ts'

@@ -2,20 +2,23 @@ import { type CompiledQuery, Kysely, PostgresDialect, sql } from 'kysely'
 import { Client, Pool } from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createThrottle } from '../../src/accounts/throttle.ts'
+import { createTries } from '../../src/accounts/tries.ts'
 import { databaseClock as clock } from '../../src/db/clock.ts'
 import type { Database, Db } from '../../src/db/schema.ts'
 import { keepHouse } from '../../src/housekeeping.ts'
 import { createLog } from '../../src/log.ts'
 import { createMessages } from '../../src/messaging/messages.ts'
+import { NOTHING } from '../../src/oidc/batch.ts'
 import { endGiven, endManaging } from '../../src/oidc/given.ts'
 import { createRecords } from '../../src/oidc/records.ts'
 import { createChallengeStatements } from '../../src/second-factor/challenge-statements.ts'
+import { secondFactorState } from '../../src/second-factor/enrolled.ts'
 import { sweepAlerts } from '../../src/second-factor/send-alerts.ts'
 import { createSendGrants } from '../../src/second-factor/send-grants.ts'
 import { sweepSendLimits } from '../../src/second-factor/send-limits.ts'
 import { createSendTraffic } from '../../src/second-factor/send-traffic.ts'
 import { burst, createFlow } from '../support/flow.ts'
-import { type House, PHONES, startHouse } from '../support/house.ts'
+import { type House, PASSWORD, PHONES, startHouse } from '../support/house.ts'
 import { unindexedReads } from '../support/plans.ts'
 
 const EXPIRED = 1200
@@ -192,6 +195,13 @@ describe('the plan', () => {
     await flow.code('1')
     const query = await flow.resume(await flow.code(house.lastCode(PHONES[1])))
     await flow.redeem(query.get('code') ?? '')
+    // What several do at once, they do by statements of its own kind.
+    await burst(6, async (i) => {
+      const many = createFlow(house, { client: { id: 'app', secret: '' } })
+      await house.addAccount(`several${i}`, PHONES[2])
+      await many.begin()
+      return many.password(`several${i}`, PASSWORD)
+    })
     const seen = new Set(house.statements)
     expect(seen.size).toBeGreaterThan(10)
     for (const statement of seen)
@@ -227,6 +237,12 @@ describe('the plan', () => {
     })
     expect(lookUps).toHaveLength(6)
     expect(lookUps.filter(({ sql }) => sql.includes('generate_series'))).toHaveLength(3)
+    const writes = await sentBy(async (db) => {
+      const { write } = createRecords({ ...house.rooms, db, clock })
+      const keys = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+      await Promise.all(keys.map((key) => write({ ...NOTHING, consumed: [key], required: [key] })))
+    })
+    expect(writes[0]?.sql).toContain('skip locked')
     await sql`truncate oidc_record`.execute(house.db)
     await explainer.query('reset all')
     for (const lookUp of lookUps) {
@@ -237,6 +253,37 @@ describe('the plan', () => {
         'Index Scan using oidc_record_pkey on oidc_record',
         'Index Scan using oidc_record_uid on oidc_record',
       ])
+    }
+    // Nor, as it fills, by what nearly all of it has in common: it is planned once, and the plan is kept.
+    for (let rows = 25; rows <= 12_800; rows *= 2) {
+      await sql`
+        insert into oidc_record (key, model, payload, uid_key, expires_at)
+        select sha256(convert_to(${rows}::int || ' ' || i, 'UTF8')), 'Session', sha256(int4send(i)),
+          sha256(convert_to(${rows}::int || ' ' || i, 'UTF8')), now() + interval '1 hour'
+        from generate_series(1, ${rows}::int) i`.execute(house.db)
+      for (const lookUp of [...lookUps, ...writes]) {
+        const plan = await explainer.query(`explain (generic_plan) ${lookUp.sql}`)
+        expect(JSON.stringify(plan.rows)).not.toMatch(/oidc_record_expires|Seq Scan on oidc/)
+      }
+    }
+  })
+
+  test('of what ends several tries goes by keys, however few there are', async () => {
+    const sent = await sentBy(async (db) => {
+      const throttle = createThrottle({ db, clock })
+      const tries = createTries({ db, clock, throttle, secondFactorOf: secondFactorState(clock) })
+      await Promise.all([1, 2].map((n) => tries.succeed({ key: Buffer.alloc(32, n), id: 'x' })))
+    })
+    expect(sent).toHaveLength(1)
+    await sql`truncate sign_in_attempt`.execute(house.db)
+    await explainer.query('reset all')
+    for (let rows = 25; rows <= 800; rows *= 2) {
+      await sql`
+        insert into sign_in_attempt (key, failures, pending, last_at)
+        select sha256(convert_to(${rows}::int || ' ' || i, 'UTF8')), 1, 0, now()
+        from generate_series(1, ${rows}::int) i`.execute(house.db)
+      const plan = await explainer.query(`explain (generic_plan) ${sent[0]?.sql}`)
+      expect(JSON.stringify(plan.rows)).not.toContain('Seq Scan on sign_in_attempt')
     }
   })
 

@@ -1,0 +1,127 @@
+import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
+import { type Circumstances, circumstances } from '../audit/circumstances.ts'
+import { auditEntries, eventRows } from '../audit/event.ts'
+import { type Clock, unexpired } from '../db/clock.ts'
+import { fewOf, gatheredWrites, type Owned } from '../db/gathered-writes.ts'
+import { type PlaceOf, prepared } from '../db/prepared.ts'
+import type { Db } from '../db/schema.ts'
+import { namesBeside, tryBeside } from './apart.ts'
+import type { Batch } from './batch.ts'
+import type { Written } from './record-writes.ts'
+import type { SealedRecords } from './sealed-records.ts'
+import { type Columns, columnsOf, upsert } from './upserts.ts'
+
+/** What one request writes, and in what circumstances. */
+interface Writing {
+  batch: Batch
+  surroundings: Circumstances
+}
+
+/** What the statement is run with. Every list has one beside it of whose each of it is: the number of its request. */
+interface Values extends Columns {
+  beside: readonly string[]
+  besideOf: readonly number[]
+  held: readonly Buffer[]
+  heldOf: readonly number[]
+  /** of what is held, what is used up and what is deleted */
+  uses: readonly boolean[]
+  ends: readonly boolean[]
+  /** as JSON */
+  events: string
+}
+
+/**
+ * Stores what several requests write at the same time by one statement. Each of them is decided for itself, by rows that
+ * are locked first, as if it stood alone. Whoever has all of its rows, unused, is stored; about anybody else the
+ * statement decides nothing.
+ *
+ * @param writeAlone stores what one request writes
+ * @returns the same, for what is plain
+ */
+export function createManyWrites(
+  db: Db,
+  clock: Clock,
+  sealed: SealedRecords,
+  writeAlone: (on: Db, batch: Batch) => Promise<Written>,
+): (batch: Batch) => Promise<Written> {
+  const store = prepared<Values, { owner: number }>((place, on) => statement(clock, place, on))
+
+  function valuesOf(all: ReadonlyArray<Owned<Writing>>): Values {
+    const each = all.map(({ owner, value: { batch, surroundings } }) => {
+      const { upserts, consumed, required, destroyed, events } = batch
+      const rows = upserts.map(sealed.columnsOf)
+      const isIn = (key: Buffer, keys: readonly Buffer[]) => keys.some((one) => one.equals(key))
+      const held = [...consumed, ...required.filter((key) => !isIn(key, consumed))]
+      return {
+        rows: rows.map((row) => ({ row, owner })),
+        beside: namesBeside(rows).map((name) => ({ name, owner })),
+        held: held.map((key) => ({
+          key,
+          owner,
+          uses: isIn(key, consumed),
+          ends: isIn(key, destroyed),
+        })),
+        events: eventRows(events, surroundings, owner),
+      }
+    })
+    const rows = each.flatMap((one) => one.rows)
+    const beside = each.flatMap((one) => one.beside)
+    const held = each.flatMap((one) => one.held)
+    return {
+      ...columnsOf(
+        rows.map(({ row }) => row),
+        rows.map(({ owner }) => owner),
+      ),
+      beside: beside.map(({ name }) => name),
+      besideOf: beside.map(({ owner }) => owner),
+      held: held.map(({ key }) => key),
+      heldOf: held.map(({ owner }) => owner),
+      uses: held.map(({ uses }) => uses),
+      ends: held.map(({ ends }) => ends),
+      events: JSON.stringify(each.flatMap((one) => one.events)),
+    }
+  }
+
+  const write = gatheredWrites<Writing, Written>({
+    named: 'insert into oidc_record',
+    keysOf: ({ batch: { upserts, consumed, required } }) => [
+      ...upserts.map(({ key }) => key),
+      ...consumed,
+      ...required,
+    ],
+    alone: ({ batch }) => writeAlone(db, batch),
+    async together(all) {
+      const { rows } = await store(db, valuesOf(all))
+      return new Map(rows.map(({ owner }) => [owner, 'stored']))
+    },
+  })
+  return (batch) => write({ batch, surroundings: circumstances() })
+}
+
+/** Tells whose writes it has stored. It waits for nobody: what somebody else holds isn't there for it. */
+function statement(clock: Clock, place: PlaceOf<Values>, on: Db): CompiledQuery<{ owner: number }> {
+  const now = clock()
+  const those = (which: RawBuilder<unknown>) =>
+    fewOf(
+      sql`select a.key from asked as a join stored using (owner) where ${which}`,
+      sql`cardinality(${place('held')}::bytea[])`,
+    )
+  const mine = sql`e.owner in (select owner from stored)`
+  return sql<{ owner: number }>`
+    with refused as (${tryBeside(place('beside'), place('besideOf'))}),
+    asked as (
+      select key, owner, uses, ends from unnest(${place('held')}::bytea[], ${place('heldOf')}::int[],
+        ${place('uses')}::bool[], ${place('ends')}::bool[]) as a (key, owner, uses, ends)),
+    stored as materialized (
+      select a.owner from asked as a left join lateral (
+        select key, consumed_at from oidc_record
+        where key = a.key and ${unexpired(clock, 'expires_at')} for update skip locked) as r on true
+      where a.owner <> all (array(select owner from refused))
+      group by a.owner having bool_and(r.key is not null and not (a.uses and r.consumed_at is not null))),
+    used as (
+      update oidc_record as r set consumed_at = ${now} from ${those(sql`a.uses`)} as those where r.key = those.key),
+    gone as (delete from oidc_record as r using ${those(sql`a.ends`)} as those where r.key = those.key),
+    written as (${upsert(clock, place, mine)}),
+    recorded as (${auditEntries(clock, place('events'), mine)})
+    select owner from stored`.compile(on)
+}
