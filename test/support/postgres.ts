@@ -5,6 +5,7 @@ import { Pool } from 'pg'
 import type { TestProject } from 'vitest/node'
 import { migrate } from '../../src/db/migrate.ts'
 import { freePort } from './ports.ts'
+import { openScratch } from './scratch.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -25,9 +26,13 @@ const SHORT_LIVED = [
 
 /** Starts one real PostgreSQL server for the whole run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const removeScratch = openScratch()
   const { url, stop } = await startPostgres(SHORT_LIVED)
   project.provide('postgresUrl', url)
-  return stop
+  return async () => {
+    await stop()
+    removeScratch()
+  }
 }
 
 /**
