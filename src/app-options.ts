@@ -1,3 +1,4 @@
+import type { Cost } from './accounts/passwords.ts'
 import type { Config } from './config/config.ts'
 import type { CompleteSecrets } from './config/development-keys.ts'
 import type { Clock } from './db/clock.ts'
@@ -18,6 +19,8 @@ export interface AppOptions {
   keyPollMs?: number | undefined
   /** sets the clock of the process, which a test shares with others and doesn't give away; ms since 1970 */
   setClock?: (ms: number) => void
+  /** how hard passwords' hashes are to make; tests have them made with ease */
+  passwordCost?: Cost | undefined
   /** called with each SQL statement sent */
   onStatement?: (sql: string) => void
 }

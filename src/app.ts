@@ -83,6 +83,7 @@ async function assemble(
     clock = databaseClock,
     keyPollMs,
     setClock,
+    passwordCost,
   }: AppOptions & { languages: Languages },
   database: OpenDatabase,
 ): Promise<App> {
@@ -95,7 +96,10 @@ async function assemble(
   const clockWatch =
     setClock && secrets.databaseUrl ? createClockWatch({ db, log, setClock }) : undefined
   await clockWatch?.look()
-  const rooms = await createRooms(db, clock, config, secrets, metrics.sealed)
+  const rooms = await createRooms(db, clock, config, secrets, {
+    onSeal: metrics.sealed,
+    passwordCost,
+  })
   const { vault } = rooms
   const { issuer, brand } = config
   await rooms.clients.ensureBuiltIn(clientOf(ACCOUNT_APP, issuer, brand.name))

@@ -3,7 +3,7 @@ import { contactOf } from './accounts/contact.ts'
 import { createLinkMails } from './accounts/link-mails.ts'
 import { createLinks } from './accounts/links.ts'
 import { createPasswordQuality } from './accounts/password-quality.ts'
-import { COST, createPasswords } from './accounts/passwords.ts'
+import { type Cost, createPasswords } from './accounts/passwords.ts'
 import { createSignerKeys } from './accounts/signer-keys.ts'
 import { createThrottle } from './accounts/throttle.ts'
 import { createAfterRestore } from './after-restore.ts'
@@ -49,9 +49,14 @@ import { createPersonExport } from './transfer/person-export.ts'
 
 export type Rooms = Awaited<ReturnType<typeof createRooms>>
 
+export interface RoomOptions {
+  /** told the column of each value that is sealed */
+  onSeal?: (column: string) => void
+  passwordCost?: Cost | undefined
+}
+
 /**
  * The rooms that the server and the command line share.
- * @param onSeal told the column of each value that is sealed
  * @throws Error with a sentence for the operator when ENCRYPTION_KEYS doesn't fit the database
  */
 export async function createRooms(
@@ -59,7 +64,7 @@ export async function createRooms(
   clock: Clock,
   config: Config,
   secrets: CompleteSecrets,
-  onSeal?: (column: string) => void,
+  { onSeal, passwordCost }: RoomOptions = {},
 ) {
   const alerts = createAlerts({ db, clock, mailTo: config.alerts.mailTo })
   const outbound = createOutbound({ trustedHosts: config.alerts.trustedHosts })
@@ -108,7 +113,7 @@ export async function createRooms(
   const accounts = createAccounts({
     db,
     clock,
-    passwords: createPasswords(COST, signerKeys.find),
+    passwords: createPasswords(passwordCost, signerKeys.find),
     quality: createPasswordQuality({ brand: config.brand.name }),
     throttle,
     fingerprint,

@@ -7,9 +7,12 @@ import { createHashingQueue } from './hashing-queue.ts'
 
 export type Passwords = ReturnType<typeof createPasswords>
 
+/** How hard it is to make a hash. */
+export type Cost = Readonly<Record<'memoryCost' | 'timeCost' | 'parallelism', number>>
+
 /** OWASP's recommendation for argon2id with least memory: 19 MiB, two passes, one lane. */
 const ARGON2ID: Algorithm = 2
-export const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
+export const COST: Cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
 /** How the hashes begin that were made here; those from elsewhere never do: see `foreignForm`. */
 export const OWN_HASH = '$argon2'
@@ -21,7 +24,7 @@ export const OWN_HASH = '$argon2'
  * @param findSignerKey what hashes that came from Firebase need
  */
 export function createPasswords(
-  cost: typeof COST = COST,
+  cost: Cost = COST,
   findSignerKey: FindSignerKey = async () => undefined,
 ) {
   const queue = createHashingQueue(availableParallelism())

@@ -12,6 +12,7 @@ import { secondFactorState } from '../../src/second-factor/enrolled.ts'
 import { movedClock } from '../support/clock.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { burst } from '../support/flow.ts'
+import { LEAST_COST } from '../support/hash-cost.ts'
 import { PASSWORD } from '../support/house.ts'
 
 const WRONG = 'not the password at all'
@@ -30,7 +31,7 @@ beforeAll(async () => {
     db,
     clock,
     // As cheap as it gets: what is tested is what stands around it.
-    passwords: createPasswords({ memoryCost: 8, timeCost: 1, parallelism: 1 }),
+    passwords: createPasswords(LEAST_COST),
     quality: createPasswordQuality({ brand: 'Sallyport' }),
     throttle: createThrottle({ db, clock }),
     fingerprint: createFingerprints(randomBytes(32)),

@@ -3,11 +3,12 @@ import { hash as argon2Hash } from '@node-rs/argon2'
 import { hash as bcryptHash } from '@node-rs/bcrypt'
 import { describe, expect, test } from 'vitest'
 import { commonForm, createPasswords, foreignForm } from '../../src/accounts/passwords.ts'
+import { LEAST_COST } from '../support/hash-cost.ts'
 
 /** Signer key of the sample in the README of github.com/firebase/scrypt. */
 const SIGNER_KEY =
   'jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA=='
-const passwords = createPasswords({ memoryCost: 8, timeCost: 1, parallelism: 1 }, async (id) =>
+const passwords = createPasswords(LEAST_COST, async (id) =>
   id === 'sample' ? Buffer.from(SIGNER_KEY, 'base64') : undefined,
 )
 

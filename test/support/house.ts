@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Account } from '../../src/accounts/accounts.ts'
+import type { Cost } from '../../src/accounts/passwords.ts'
 import { requestForLog } from '../../src/audit/circumstances.ts'
 import { readConfig } from '../../src/config/config.ts'
 import { completeSecrets } from '../../src/config/development-keys.ts'
@@ -16,6 +17,7 @@ import { BACKGROUND } from './background.ts'
 import { movedClock } from './clock.ts'
 import { createTestDatabase, type TestDatabase } from './database.ts'
 import { type FakeTextbee, startFakeTextbee } from './fake-textbee.ts'
+import { LEAST_COST } from './hash-cost.ts'
 import { freePort } from './ports.ts'
 
 export const PASSWORD = 'correct horse battery'
@@ -40,6 +42,8 @@ export interface HouseOptions {
   beside?: Shared
   /** how often changed signing keys are looked for */
   keyPollMs?: number
+  /** how hard hashes of passwords are, in place of the least */
+  passwordCost?: Cost
   /** done to the fresh database before the provider starts on it */
   prepare?: (database: TestDatabase) => Promise<unknown>
 }
@@ -50,6 +54,7 @@ export async function startHouse({
   languages,
   beside,
   keyPollMs,
+  passwordCost = LEAST_COST,
   prepare,
 }: HouseOptions = {}) {
   const database: TestDatabase = beside?.database ?? (await createTestDatabase())
@@ -95,10 +100,13 @@ export async function startHouse({
     keyPollMs,
     ...(languages && { languages }),
     log: createLog('trace', false, { write: (line) => void logged.push(line) }, requestForLog),
+    passwordCost,
     onStatement: (statement) => void (BACKGROUND.test(statement) || statements.push(statement)),
   })
   await server.ready
-  const rooms: Rooms = await createRooms(database.db, clock, config, complete)
+  const rooms: Rooms = await createRooms(database.db, clock, config, complete, {
+    passwordCost,
+  })
 
   return {
     issuer: config.issuer,

@@ -13,7 +13,8 @@ const directory = mkdtempSync(join(tmpdir(), 'sallyport-import-'))
 let rooms: TestRooms
 
 beforeAll(async () => {
-  rooms = await createTestRooms()
+  // With hashes as they are made outside tests.
+  rooms = await createTestRooms({}, {})
 })
 afterAll(async () => {
   await rooms.database.destroy()

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { COST } from '../../src/accounts/passwords.ts'
 import { type Answer, burst, createFlow, type Flow } from '../support/flow.ts'
 import { otherThan } from '../support/guesses.ts'
 import { type House, PASSWORD, PHONES, startHouse } from '../support/house.ts'
@@ -10,7 +11,8 @@ const WRONG = 'not the password at all'
 let house: House
 
 beforeAll(async () => {
-  house = await startHouse()
+  // Judging takes its time, so that something can happen meanwhile.
+  house = await startHouse({ passwordCost: COST })
   await house.addClient('app')
 })
 afterAll(() => house.stop())
