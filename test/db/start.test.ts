@@ -28,7 +28,7 @@ let house: House
 let app: { id: string; secret: string }
 
 beforeAll(async () => {
-  house = await startHouse()
+  house = await startHouse({ makesKeys: true })
   app = await house.addClient('app')
   await house.addAccount('alex')
 })

@@ -24,7 +24,11 @@ let other: House
 let app: { id: string; secret: string }
 
 beforeAll(async () => {
-  house = await startHouse({ keyPollMs: 50, env: { SIGNING_KEY_ROTATION_DAYS: '90' } })
+  house = await startHouse({
+    makesKeys: true,
+    keyPollMs: 50,
+    env: { SIGNING_KEY_ROTATION_DAYS: '90' },
+  })
   other = await startHouse({ beside: house, keyPollMs: 50 })
   app = await house.addClient('app', { grants: ['authorization_code', 'refresh_token'] })
   await house.addAccount('alex')

@@ -19,6 +19,7 @@ import { createTestDatabase, type TestDatabase } from './database.ts'
 import { type FakeTextbee, startFakeTextbee } from './fake-textbee.ts'
 import { LEAST_COST } from './hash-cost.ts'
 import { freePort } from './ports.ts'
+import { laySigningKeys } from './signing-keys.ts'
 
 export const PASSWORD = 'correct horse battery'
 export const PHONES = ['+46701234567', '+46701234568', '+46701234569', '+46701234570'] as const
@@ -42,6 +43,8 @@ export interface HouseOptions {
   beside?: Shared
   /** how often changed signing keys are looked for */
   keyPollMs?: number
+  /** whether its start makes signing keys, as outside of tests, and none are there already */
+  makesKeys?: true
   /** how hard hashes of passwords are, in place of the least */
   passwordCost?: Cost
   /** done to the fresh database before the provider starts on it */
@@ -54,6 +57,7 @@ export async function startHouse({
   languages,
   beside,
   keyPollMs,
+  makesKeys,
   passwordCost = LEAST_COST,
   prepare,
 }: HouseOptions = {}) {
@@ -89,6 +93,7 @@ export async function startHouse({
       }
   const { config, secrets } = readConfig(variables)
   const complete = completeSecrets(config, secrets, () => {})
+  if (!beside && !makesKeys) await laySigningKeys(database.db, complete.encryptionKeys)
   const statements: string[] = []
   const logged: string[] = []
   let offset = 0
