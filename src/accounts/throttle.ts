@@ -84,7 +84,8 @@ export function createThrottle({ db, clock }: { db: Db; clock: Clock }) {
         ${count(sql`select ${key}::bytea, ${nameKey}::bytea where ${ONCE_HELD}`, 1)})`,
 
     /**
-     * The same for tries of several keys, and waiting for nobody: `held` has the places of those that it decides about.
+     * The same for tries of several keys: `held` has the places of those that it decides about. It waits for nobody but
+     * for who counts a key for the first time at that very moment.
      * @param asked with their `key`, `name_key` and `place`
      */
     countTries: (asked: RawBuilder<unknown>): RawBuilder<unknown> =>

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
-import { type Circumstances, circumstances } from '../audit/circumstances.ts'
 import { auditEntries, auditEntry, eventRows } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
+import { retrying } from '../db/faults.ts'
 import { gatheredWrites } from '../db/gathered-writes.ts'
 import { type PlaceOf, prepared, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
@@ -84,7 +84,7 @@ export function createTries({ db, clock, throttle, secondFactorOf }: Dependencie
     named: 'insert into sign_in_attempt',
     keysOf: ({ key }) => [key],
     async alone(one) {
-      const { rows } = await countOne(db, one)
+      const { rows } = await retrying(() => countOne(db, one))
       const [row] = rows
       if (!row) throw new Error('a look-up without a row')
       return row
@@ -129,15 +129,15 @@ export function createTries({ db, clock, throttle, secondFactorOf }: Dependencie
       from asked join held on held.place = asked.place`.compile(on),
   )
 
-  const succeed = gatheredWrites<Success & { surroundings: Circumstances }, Seen | undefined>({
+  const succeed = gatheredWrites<Success & { events: Events }, Seen | undefined>({
     named: 'delete from sign_in_attempt',
     keysOf: ({ key }) => [key],
-    alone: async (one) => (await succeedOne(db, one)).rows[0],
+    alone: async (one) => (await retrying(() => succeedOne(db, one))).rows[0],
     async together(all) {
       const keys = all.map(({ value }) => value.key)
       const ids = all.map(({ value }) => value.id)
-      const events = all.flatMap(({ value: { id, surroundings } }, index) =>
-        eventRows([{ ...RIGHT, accountId: id }], surroundings, index + 1),
+      const events = all.flatMap(({ value }, index) =>
+        value.events.map((event) => ({ ...event, owner: index + 1 })),
       )
       const { rows } = await succeedMany(db, { keys, ids, events: JSON.stringify(events) })
       return byOwner(all, rows)
@@ -154,7 +154,7 @@ export function createTries({ db, clock, throttle, secondFactorOf }: Dependencie
     async succeed(success: Success, language?: string): Promise<SecondFactorState | undefined> {
       const seen =
         language === undefined
-          ? await succeed({ ...success, surroundings: circumstances() })
+          ? await succeed({ ...success, events: eventRows([{ ...RIGHT, accountId: success.id }]) })
           : (await succeedIn(db, { ...success, language })).rows[0]
       return seen?.second_factor
     },
@@ -163,6 +163,8 @@ export function createTries({ db, clock, throttle, secondFactorOf }: Dependencie
 
 const RIGHT = { type: 'password.right' } as const
 
+type Events = ReturnType<typeof eventRows>
+
 type Seen = Pick<Found, 'second_factor'>
 
 /** Rows tell their places in the lists that the statement was run with, from 1 on. */
@@ -170,6 +172,11 @@ function byOwner<Row extends { place: number }>(
   all: ReadonlyArray<{ owner: number }>,
   rows: readonly Row[],
 ): Map<number, Row> {
-  const owners = all.map(({ owner }) => owner)
-  return new Map(rows.map((row) => [owners[row.place - 1] ?? -1, row]))
+  return new Map(
+    rows.map((row) => {
+      const one = all[row.place - 1]
+      if (!one) throw new Error('a row of nobody who asked')
+      return [one.owner, row]
+    }),
+  )
 }

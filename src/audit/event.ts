@@ -2,7 +2,7 @@ import { type RawBuilder, type Selectable, sql } from 'kysely'
 import type { Clock } from '../db/clock.ts'
 import { late } from '../db/prepared.ts'
 import type { AuditEventTable } from '../db/tables/audit.ts'
-import { type Circumstances, circumstances } from './circumstances.ts'
+import { circumstances } from './circumstances.ts'
 
 /** What can happen. The names are part of the export, so they are never changed. */
 export const EVENT_TYPES = [
@@ -180,16 +180,11 @@ export function auditEntries(
 }
 
 /**
- * Events as `auditEntries` takes them.
- * @param surroundings those of the request that tells them
- * @param owner its number, where several requests' events are recorded by one statement
+ * Events in the circumstances of the request that tells them, as `auditEntries` takes them: where one statement records
+ * those of several, each with the number of its `owner`.
  */
-export function eventRows(
-  events: readonly PlainEvent[],
-  surroundings: Circumstances = circumstances(),
-  owner?: number,
-) {
-  const { actor, requestId, address, reason } = surroundings
+export function eventRows(events: readonly PlainEvent[]) {
+  const { actor, requestId, address, reason } = circumstances()
   return events.map(({ type, accountId, clientId, detail = {} }) => ({
     type,
     actor,
@@ -201,7 +196,6 @@ export function eventRows(
     detail: Object.fromEntries(
       Object.entries(detail).map(([name, value]) => [name, shortened(value)]),
     ),
-    owner,
   }))
 }
 

@@ -1,3 +1,4 @@
+import { DatabaseError } from 'pg'
 import { Unavailable } from '../errors.ts'
 import { TimeIsUp } from './deadline.ts'
 
@@ -25,7 +26,16 @@ const PASSING = new Set([
   'EAI_AGAIN',
   'ETIMEDOUT',
   'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ECONNABORTED',
+  'ENOTCONN',
 ])
+
+/** Connections as PostgreSQL, TLS and streams call their faults. */
+const PASSING_CLASSES = /^(08|ERR_SSL_|ERR_STREAM_)/
 
 /** What `pg` says without a code. */
 const PASSING_MESSAGES =
@@ -36,7 +46,7 @@ export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (error instanceof TimeIsUp) return true
   const code = codeOf(error)
-  return PASSING.has(code) || code.startsWith('08') || PASSING_MESSAGES.test(error.message)
+  return PASSING.has(code) || PASSING_CLASSES.test(code) || PASSING_MESSAGES.test(error.message)
 }
 
 /** The error to throw on: `Unavailable` where waiting helps, else the error itself. */
@@ -50,9 +60,16 @@ export const isLocked = (error: unknown): boolean => codeOf(error) === '55P03'
 const RETRIED = new Set(['40001', '40P01'])
 const RETRIES = 4
 
-/** Whether a statement was given up for its values, or for what others did to its rows, and not for the database. */
+/** Data that can't be, constraints, and what our functions raise. */
+const OF_VALUES = /^(22|23|P0)/
+
+/**
+ * Whether the server says that it gave a statement up for its values, or for what others did to its rows: so nothing of it
+ * is stored. Of any other fault nobody knows that.
+ */
 export const isOfItsRows = (error: unknown): boolean =>
-  isLocked(error) || RETRIED.has(codeOf(error)) || !isPassing(error)
+  error instanceof DatabaseError &&
+  (isLocked(error) || RETRIED.has(codeOf(error)) || OF_VALUES.test(codeOf(error)))
 
 /** Runs a statement again, a bounded number of times, when it lost a deadlock or serialization conflict. */
 export async function retrying<T>(work: () => Promise<T>): Promise<T> {

@@ -17,7 +17,7 @@ interface Writes<Value, Answer> {
   /** makes one write */
   alone(value: Value): Promise<Answer>
   /**
-   * Makes several by one statement that waits for nobody.
+   * Makes several by one statement that waits for nobody, or hardly ever.
    * @returns the answers by the owners' numbers; none for those about whom it could decide nothing
    */
   together(all: ReadonlyArray<Owned<Value>>): Promise<ReadonlyMap<number, Answer>>

@@ -43,9 +43,10 @@ export function beginsOnly({ upserts, ...rest }: Batch): boolean {
 
 /** Whether it may be stored by a statement that stores several: it takes nothing back, and what it deletes it holds. */
 export function isPlain(batch: Batch): boolean {
-  const { consumed, required, revokedGrants, unchanged, logouts, reused } = batch
+  const { consumed, destroyed, required, revokedGrants, unchanged, logouts, reused } = batch
   const rare = revokedGrants.length + unchanged.length + logouts.length > 0 || reused
-  return consumed.length + required.length > 0 && !rare && !deletesUnheld(batch)
+  const ended = destroyed.some((key) => consumed.some((one) => one.equals(key)))
+  return consumed.length + required.length > 0 && !rare && !ended && !deletesUnheld(batch)
 }
 
 /**

@@ -1,21 +1,12 @@
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
-import { type Circumstances, circumstances } from '../audit/circumstances.ts'
-import { auditEntries, eventRows } from '../audit/event.ts'
+import { auditEntries } from '../audit/event.ts'
 import { type Clock, unexpired } from '../db/clock.ts'
 import { fewOf, gatheredWrites, type Owned } from '../db/gathered-writes.ts'
 import { type PlaceOf, prepared } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { namesBeside, tryBeside } from './apart.ts'
-import type { Batch } from './batch.ts'
 import type { Written } from './record-writes.ts'
-import type { SealedRecords } from './sealed-records.ts'
-import { type Columns, columnsOf, upsert } from './upserts.ts'
-
-/** What one request writes, and in what circumstances. */
-interface Writing {
-  batch: Batch
-  surroundings: Circumstances
-}
+import { type Columns, columnsOf, type Sealed, upsert } from './upserts.ts'
 
 /** What the statement is run with. Every list has one beside it of whose each of it is: the number of its request. */
 interface Values extends Columns {
@@ -35,67 +26,62 @@ interface Values extends Columns {
  * are locked first, as if it stood alone. Whoever has all of its rows, unused, is stored; about anybody else the
  * statement decides nothing.
  *
- * @param writeAlone stores what one request writes
+ * @param alone stores what one request writes
  * @returns the same, for what is plain
  */
 export function createManyWrites(
   db: Db,
   clock: Clock,
-  sealed: SealedRecords,
-  writeAlone: (on: Db, batch: Batch) => Promise<Written>,
-): (batch: Batch) => Promise<Written> {
+  alone: (writing: Sealed) => Promise<Written>,
+): (writing: Sealed) => Promise<Written> {
   const store = prepared<Values, { owner: number }>((place, on) => statement(clock, place, on))
 
-  function valuesOf(all: ReadonlyArray<Owned<Writing>>): Values {
-    const each = all.map(({ owner, value: { batch, surroundings } }) => {
-      const { upserts, consumed, required, destroyed, events } = batch
-      const rows = upserts.map(sealed.columnsOf)
-      const isIn = (key: Buffer, keys: readonly Buffer[]) => keys.some((one) => one.equals(key))
-      const held = [...consumed, ...required.filter((key) => !isIn(key, consumed))]
-      return {
-        rows: rows.map((row) => ({ row, owner })),
-        beside: namesBeside(rows).map((name) => ({ name, owner })),
-        held: held.map((key) => ({
-          key,
-          owner,
-          uses: isIn(key, consumed),
-          ends: isIn(key, destroyed),
-        })),
-        events: eventRows(events, surroundings, owner),
-      }
-    })
-    const rows = each.flatMap((one) => one.rows)
-    const beside = each.flatMap((one) => one.beside)
-    const held = each.flatMap((one) => one.held)
-    return {
-      ...columnsOf(
-        rows.map(({ row }) => row),
-        rows.map(({ owner }) => owner),
-      ),
-      beside: beside.map(({ name }) => name),
-      besideOf: beside.map(({ owner }) => owner),
-      held: held.map(({ key }) => key),
-      heldOf: held.map(({ owner }) => owner),
-      uses: held.map(({ uses }) => uses),
-      ends: held.map(({ ends }) => ends),
-      events: JSON.stringify(each.flatMap((one) => one.events)),
-    }
-  }
-
-  const write = gatheredWrites<Writing, Written>({
+  return gatheredWrites<Sealed, Written>({
     named: 'insert into oidc_record',
-    keysOf: ({ batch: { upserts, consumed, required } }) => [
-      ...upserts.map(({ key }) => key),
-      ...consumed,
-      ...required,
+    keysOf: ({ batch, rows }) => [
+      ...rows.map(({ key }) => key),
+      ...batch.consumed,
+      ...batch.required,
     ],
-    alone: ({ batch }) => writeAlone(db, batch),
+    alone,
     async together(all) {
       const { rows } = await store(db, valuesOf(all))
       return new Map(rows.map(({ owner }) => [owner, 'stored']))
     },
   })
-  return (batch) => write({ batch, surroundings: circumstances() })
+}
+
+const isIn = (key: Buffer, keys: readonly Buffer[]) => keys.some((one) => one.equals(key))
+
+function valuesOf(all: ReadonlyArray<Owned<Sealed>>): Values {
+  const rows = all.flatMap(({ owner, value }) => value.rows.map((row) => ({ row, owner })))
+  const beside = all.flatMap(({ owner, value }) =>
+    namesBeside(value.rows).map((name) => ({ name, owner })),
+  )
+  const held = all.flatMap(({ owner, value: { batch } }) => {
+    const { consumed, required, destroyed } = batch
+    const keys = [...consumed, ...required.filter((key) => !isIn(key, consumed))]
+    return keys.map((key) => ({
+      key,
+      owner,
+      uses: isIn(key, consumed),
+      ends: isIn(key, destroyed),
+    }))
+  })
+  const events = all.flatMap(({ owner, value }) => value.events.map((one) => ({ ...one, owner })))
+  return {
+    ...columnsOf(
+      rows.map(({ row }) => row),
+      rows.map(({ owner }) => owner),
+    ),
+    beside: beside.map(({ name }) => name),
+    besideOf: beside.map(({ owner }) => owner),
+    held: held.map(({ key }) => key),
+    heldOf: held.map(({ owner }) => owner),
+    uses: held.map(({ uses }) => uses),
+    ends: held.map(({ ends }) => ends),
+    events: JSON.stringify(events),
+  }
 }
 
 /** Tells whose writes it has stored. It waits for nobody: what somebody else holds isn't there for it. */

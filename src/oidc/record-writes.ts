@@ -1,13 +1,13 @@
 import { type CompiledQuery, type RawBuilder, sql } from 'kysely'
-import { auditEntries, auditEntry, eventRows } from '../audit/event.ts'
+import { auditEntries, auditEntry } from '../audit/event.ts'
 import { type Clock, unexpired } from '../db/clock.ts'
 import { type PlaceOf, prepared, unwaiting } from '../db/prepared.ts'
 import type { Db } from '../db/schema.ts'
 import { namesBeside, storeBeside } from './apart.ts'
-import { type Batch, FEW, type Shape, shapeOf } from './batch.ts'
+import { FEW, type Shape, shapeOf } from './batch.ts'
 import { logoutsAsJson, queueLogouts } from './logouts.ts'
-import { OUTLIVING_GRANTS, type SealedRecords } from './sealed-records.ts'
-import { type Columns, columnsOf, upsert } from './upserts.ts'
+import { OUTLIVING_GRANTS } from './sealed-records.ts'
+import { type Columns, columnsOf, type Sealed, upsert } from './upserts.ts'
 
 /** `used`: something that may be used once had been. `changed`: something required was gone. */
 export type Written = 'stored' | 'used' | 'changed'
@@ -38,7 +38,7 @@ interface Values extends Columns {
  * nothing. Hardly ever does somebody else hold one of them. So the first try waits for nobody, and may share its
  * connection; what it can't decide, another try decides that waits.
  */
-export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
+export function createRecordWrites(clock: Clock) {
   const statements = new Map<string, ReturnType<typeof writeStatement>>()
 
   function statementFor(shape: Shape) {
@@ -48,8 +48,7 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
     return statement
   }
 
-  return async (on: Db, batch: Batch): Promise<Written> => {
-    const rows = batch.upserts.map(sealed.columnsOf)
+  return async (on: Db, { batch, rows, events }: Sealed): Promise<Written> => {
     const beside = namesBeside(rows)
     const shape = shapeOf(batch, beside)
     const values = {
@@ -61,7 +60,7 @@ export function createRecordWrites(clock: Clock, sealed: SealedRecords) {
       unchanged: batch.unchanged.map(({ key }) => key),
       unchangedSealed: batch.unchanged.map((one) => one.sealed),
       beside,
-      events: JSON.stringify(eventRows(batch.events)),
+      events: JSON.stringify(events),
       logouts: logoutsAsJson(batch.logouts),
     }
     const answer = await statementFor(shape)(on, values)

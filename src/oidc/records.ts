@@ -13,6 +13,7 @@ import { type ClientRow, clientColumns } from './client-rows.ts'
 import { createManyWrites } from './many-writes.ts'
 import { createRecordWrites, type Written } from './record-writes.ts'
 import { createSealedRecords, type StoredPayload, uidKey } from './sealed-records.ts'
+import { type Sealed, sealBatch } from './upserts.ts'
 
 export type Records = ReturnType<typeof createRecords>
 
@@ -38,8 +39,9 @@ interface Dependencies {
 /** The table `oidc_record`: everything the provider remembers, sealed. */
 export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
   const sealed = createSealedRecords(vault)
-  const writeAlone = createRecordWrites(clock, sealed)
-  const writeMany = createManyWrites(db, clock, sealed, writeAlone)
+  const writeOn = createRecordWrites(clock)
+  const writeAlone = (writing: Sealed) => writeOn(db, writing)
+  const writeMany = createManyWrites(db, clock, writeAlone)
   // Of so few codes, anybody could undo a plain hash.
   const userCodeKey = (code: string) => fingerprint('user-code', code)
 
@@ -83,9 +85,10 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
 
   /** Sign-ins that begin at the same time are stored together: nothing can stand against any of them. */
   const begin = gathering(
-    async (batches: readonly Batch[]) => {
-      const upserts = batches.flatMap((batch) => batch.upserts)
-      const written = await writeAlone(db, { ...NOTHING, upserts })
+    async (writings: readonly Sealed[]) => {
+      const upserts = writings.flatMap(({ batch }) => batch.upserts)
+      const rows = writings.flatMap((writing) => writing.rows)
+      const written = await writeAlone({ batch: { ...NOTHING, upserts }, rows, events: [] })
       return () => written
     },
     () => statementWork('insert into oidc_record'),
@@ -121,11 +124,13 @@ export function createRecords({ db, vault, clock, fingerprint }: Dependencies) {
     userCodeKey,
 
     /** Stores a whole request's writes at once. */
-    write: (batch: Batch): Promise<Written> =>
-      retrying(() => {
-        if (beginsOnly(batch)) return begin(batch)
-        return isPlain(batch) ? writeMany(batch) : writeAlone(db, batch)
-      }),
+    write(batch: Batch): Promise<Written> {
+      const writing = sealBatch(sealed, batch)
+      return retrying(() => {
+        if (beginsOnly(batch)) return begin(writing)
+        return isPlain(batch) ? writeMany(writing) : writeAlone(writing)
+      })
+    },
 
     /** Deletes expired records, `batch` at most. */
     async sweep(batch: number): Promise<number> {

@@ -1,9 +1,24 @@
 import { type RawBuilder, sql } from 'kysely'
+import { eventRows } from '../audit/event.ts'
 import type { Clock } from '../db/clock.ts'
 import type { PlaceOf } from '../db/prepared.ts'
+import type { Batch } from './batch.ts'
 import type { SealedRecords } from './sealed-records.ts'
 
 type Row = ReturnType<SealedRecords['columnsOf']>
+
+/** What a request writes, sealed and in its circumstances, as they were when it was done. */
+export interface Sealed {
+  batch: Batch
+  rows: readonly Row[]
+  events: ReturnType<typeof eventRows>
+}
+
+export const sealBatch = (sealed: SealedRecords, batch: Batch): Sealed => ({
+  batch,
+  rows: batch.upserts.map(sealed.columnsOf),
+  events: eventRows(batch.events),
+})
 
 /** Of each column, what all records have in it. */
 export interface Columns extends Record<keyof Row, readonly unknown[]> {
