@@ -8,7 +8,7 @@ import { type FakeTextbee, startFakeTextbee } from '../../test/support/fake-text
 import { freePort } from '../../test/support/ports.ts'
 import { type Connection, openConnection } from '../sign-in/http.ts'
 import { furnish, variablesFor } from '../sign-in/ours.ts'
-import { phoneOf, textedName } from '../sign-in/people.ts'
+import { CLIENT, phoneOf, textedName } from '../sign-in/people.ts'
 import { refresh, signIn, type Visit } from '../sign-in/walk.ts'
 
 /** Somebody who signs in again and again. */
@@ -60,7 +60,7 @@ export async function openInstances(
   const { secret } = await furnish(db, variables, people)
   const visitors = Array.from({ length: people }, (_, number): Visitor & { visit: Visit } => {
     const connection = byTurns(ports.map(openConnection), number)
-    const visit = { connection, port, secret, address: `10.0.0.${number}` }
+    const visit = { connection, port, client: CLIENT.id, secret, address: `10.0.0.${number}` }
     const code = codesOf(gateway, phoneOf(number))
     return {
       visit,

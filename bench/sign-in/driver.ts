@@ -88,8 +88,8 @@ async function drive(wanted: Job): Promise<Outcome> {
 
 /** A visitor with a connection, and what it does over and over. */
 async function arrive(wanted: Job): Promise<{ visit: Visit; act: () => Promise<unknown> }> {
-  const { port, secret, what } = wanted
-  const visit: Visit = { connection: openConnection(port), port, secret, address: '' }
+  const { port, client, secret, what } = wanted
+  const visit: Visit = { connection: openConnection(port), port, client, secret, address: '' }
 
   function next(people: number): number {
     const number = ++visits

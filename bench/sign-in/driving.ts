@@ -15,7 +15,8 @@ export interface Driven extends Outcome {
 export interface Target {
   pid: number
   port: number
-  /** of the app */
+  /** the app's id and secret */
+  client: string
   secret: string
 }
 
@@ -36,10 +37,11 @@ export async function startDriver(postgresCpuMs: () => number) {
     gateway: first.gateway,
 
     /** @throws Error when it couldn't even begin */
-    async drive(server: Target, job: Omit<Job, 'port' | 'secret'>): Promise<Driven> {
+    async drive(server: Target, job: Omit<Job, 'port' | 'client' | 'secret'>): Promise<Driven> {
       const cpu = () => ({ server: cpuMs(server.pid), postgres: postgresCpuMs() })
       let before = cpu()
-      child.send({ ...job, port: server.port, secret: server.secret })
+      const { port, client, secret } = server
+      child.send({ ...job, port, client, secret })
       for (;;) {
         const heard = await hear()
         if ('begun' in heard) before = cpu()

@@ -5,7 +5,8 @@ import { z } from 'zod'
 export const job = z.object({
   what: z.enum(['password', 'texted', 'refresh', 'discovery', 'jwks']),
   port: z.number(),
-  /** of the app */
+  /** the app's id and secret */
+  client: z.string(),
   secret: z.string(),
   /** how many have an account; the first ones have a phone */
   people: z.number(),

@@ -6,7 +6,7 @@ import type { Db } from '../../src/db/schema.ts'
 import { createRooms } from '../../src/rooms.ts'
 import { freePort } from '../../test/support/ports.ts'
 import { addPlain, addTexted } from './fill.ts'
-import { CLIENT } from './people.ts'
+import { CLIENT, ES256_CLIENT_ID } from './people.ts'
 import { startProcess } from './processes.ts'
 
 export type Ours = Awaited<ReturnType<typeof prepareOurs>>
@@ -51,19 +51,26 @@ export function variablesFor(port: number, url: string, gateway: Gateway) {
   }
 }
 
-/** Puts an app, and people with a phone, into a database that has its schema. @returns the app's secret, too */
+/**
+ * Puts an app, one that takes ES256, and people with a phone, into a database that has its schema.
+ * @returns the apps' secrets, too
+ */
 export async function furnish(db: Db, variables: Record<string, string>, people: number) {
   const { config, secrets } = readConfig(variables)
   const complete = completeSecrets(config, secrets, () => {})
   const rooms = await createRooms(db, databaseClock, config, complete)
-  const { secret = '' } = await rooms.clients.create({
-    id: CLIENT.id,
-    redirectUris: [CLIENT.redirectUri],
-    firstParty: true,
-    grants: ['authorization_code', 'refresh_token'],
-  })
+  const addApp = (id: string, idTokenAlgorithm: 'RS256' | 'ES256') =>
+    rooms.clients.create({
+      id,
+      redirectUris: [CLIENT.redirectUri],
+      firstParty: true,
+      grants: ['authorization_code', 'refresh_token'],
+      idTokenAlgorithm,
+    })
+  const { secret = '' } = await addApp(CLIENT.id, 'RS256')
+  const { secret: es256Secret = '' } = await addApp(ES256_CLIENT_ID, 'ES256')
   await addTexted(rooms, db, people)
-  return { config, secrets: complete, secret }
+  return { config, secrets: complete, secret, es256Secret }
 }
 
 /** An app and people, with and without a phone. @returns the variables for a server, and the app's secret */
@@ -79,7 +86,10 @@ export async function prepareOurs(
   return { port, variables, ...furnished }
 }
 
-export async function startOurs({ variables, port, secret }: Ours, flags: readonly string[] = []) {
+export async function startOurs(ours: Ours, flags: readonly string[] = []) {
+  const { variables, port, secret, es256Secret } = ours
   const all = ['--import', './src/compiled-code.js', ...flags]
-  return { ...(await startProcess('src/main.ts', port, variables, all)), secret }
+  const server = await startProcess('src/main.ts', port, variables, all)
+  const es256 = { client: ES256_CLIENT_ID, secret: es256Secret }
+  return { ...server, client: CLIENT.id, secret, es256 }
 }

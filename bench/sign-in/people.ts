@@ -1,5 +1,7 @@
 /** The app that people sign in to. */
 export const CLIENT = { id: 'bench', redirectUri: 'https://app.example/callback' }
+/** The same, but that it takes ID tokens that are signed with ES256. */
+export const ES256_CLIENT_ID = 'bench-es256'
 /** Of the bare provider's; Sallyport makes one itself. */
 export const BARE_SECRET = 'a secret of a bench, which protects nothing'
 

@@ -4,15 +4,17 @@ import { startHashing } from './hashing.ts'
 import { type RunningProcess, residentMegabytes } from './processes.ts'
 import { type Length, median, type Subject, takeTurns } from './turns.ts'
 
-export interface Server extends RunningProcess {
-  /** of the app */
+export interface Server extends RunningProcess, App {}
+
+interface App {
+  client: string
   secret: string
 }
 
 /** What is measured, and by whom. */
 export interface Stage {
   driver: Driver
-  startOurs(flags?: readonly string[]): Promise<Server>
+  startOurs(flags?: readonly string[]): Promise<Server & { es256: App }>
   startBare(flags?: readonly string[]): Promise<Server>
   /** how many have an account, with a phone and without */
   people: number
@@ -50,8 +52,8 @@ export async function measureRates(stage: Stage, length: Length) {
     }
   }
 
-  return atBoth(stage, [], async (ours, bare) => {
-    const rates = await measureSignIns(driver, ours, bare, length, judgeAlone)
+  return atBoth(stage, [], async (ours, bare, es256) => {
+    const rates = await measureSignIns(driver, { ours, bare, es256 }, length, judgeAlone)
     await hashing.stop()
     const grants = { ours: ours('refresh'), bare: bare('refresh') }
     const reads = {
@@ -72,8 +74,8 @@ export async function measureRates(stage: Stage, length: Length) {
 
 /** Sign-ins with the hash taken out of both. */
 export function measureWithoutHash(stage: Stage, length: Length) {
-  return atBoth(stage, WITHOUT_HASH, (ours, bare) =>
-    measureSignIns(stage.driver, ours, bare, length),
+  return atBoth(stage, WITHOUT_HASH, (ours, bare, es256) =>
+    measureSignIns(stage.driver, { ours, bare, es256 }, length),
   )
 }
 
@@ -82,12 +84,11 @@ type At = (what: Subject['what']) => Subject
 /** Those with a text come last: each text is followed for a while at its gateway, which is part of what it costs. */
 async function measureSignIns(
   driver: Driver,
-  ours: At,
-  bare: At,
+  { ours, bare, es256 }: Record<'ours' | 'bare' | 'es256', At>,
   length: Length,
   between?: () => Promise<void>,
 ) {
-  const alone = { ours: ours('password'), bare: bare('password') }
+  const alone = { ours: ours('password'), bare: bare('password'), es256: es256('password') }
   return {
     ...(await takeTurns(driver, alone, length, between)),
     ...(await takeTurns(driver, { texted: ours('texted') }, length)),
@@ -97,12 +98,13 @@ async function measureSignIns(
 async function atBoth<T>(
   { startOurs, startBare, people }: Stage,
   flags: readonly string[],
-  work: (ours: At, bare: At) => Promise<T>,
+  work: (ours: At, bare: At, es256: At) => Promise<T>,
 ): Promise<T> {
   const [ours, bare] = [await startOurs(flags), await startBare(flags)]
   const measured = await work(
     (what) => ({ at: ours, what, people }),
     (what) => ({ at: bare, what, people }),
+    (what) => ({ at: { ...ours, ...ours.es256 }, what, people }),
   )
   await ours.stop()
   await bare.stop()

@@ -30,7 +30,7 @@ function table(head: string[], rows: string[][]): string[] {
 }
 
 function rates({ size, withHash, statements }: Figures): string[] {
-  const { ours, bare, texted, hashAlone } = withHash
+  const { ours, bare, es256, texted, hashAlone } = withHash
   const row = (name: string, one: Measured, sent: number) => [
     name,
     tenth(one.rate),
@@ -42,7 +42,7 @@ function rates({ size, withHash, statements }: Figures): string[] {
     String(Math.round(one.requestP95)),
     String(sent),
   ]
-  const faults = [ours, bare, texted].flatMap((one) => one.faults)
+  const faults = [ours, bare, es256, texted].flatMap((one) => one.faults)
   return [
     `sign-ins at ${size.concurrency} at a time, argon2id at its default cost, ${size.rounds} rounds of ${size.seconds} s each`,
     '',
@@ -50,6 +50,7 @@ function rates({ size, withHash, statements }: Figures): string[] {
       ['', 'a second', '× bare', '× hash', 'errors', 'p50 ms', 'p95', 'request p95', 'statements'],
       [
         row('Sallyport, password', ours, statements.password),
+        row('Sallyport, password, ES256', es256, statements.password),
         row('bare provider, password', bare, statements.bare),
         row('Sallyport, password and texted code', texted, statements.texted),
       ],
@@ -72,7 +73,7 @@ function cpu({ withHash, withoutHash }: Figures): string[] {
     tenth(one.rate),
     tenth(one.p95),
   ]
-  const { ours, bare, texted } = withoutHash
+  const { ours, bare, es256, texted } = withoutHash
   const all = ours.serverCpuMs + ours.postgresCpuMs
   const bareAll = bare.serverCpuMs + bare.postgresCpuMs
   return [
@@ -82,9 +83,11 @@ function cpu({ withHash, withoutHash }: Figures): string[] {
       ['', 'server', 'PostgreSQL', 'both', 'driver', 'a second', 'p95 ms'],
       [
         row('Sallyport, without the hash', ours),
+        row('Sallyport, ES256, without the hash', es256),
         row('bare provider, without the hash', bare),
         row('Sallyport with texted code, without the hash', texted),
         row('Sallyport, with the hash', withHash.ours),
+        row('Sallyport, ES256, with the hash', withHash.es256),
         row('bare provider, with the hash', withHash.bare),
         row('Sallyport with texted code, with the hash', withHash.texted),
       ],
@@ -171,7 +174,7 @@ function rest(figures: Figures): string[] {
 function errorsOf({ withHash, withoutHash, growth: stages, soak }: Figures): number {
   const { refresh, open } = withHash
   const all = [
-    ...[withHash, withoutHash].flatMap(({ ours, texted }) => [ours, texted]),
+    ...[withHash, withoutHash].flatMap(({ ours, es256, texted }) => [ours, es256, texted]),
     ...[refresh.ours, open.discovery, open.jwks, soak],
     ...stages.flatMap(({ password, texted }) =>
       [password, texted].flatMap((one) => [one.small, one.large]),

@@ -6,7 +6,7 @@ import { startDriver } from './driving.ts'
 import { addBarePeople } from './fill.ts'
 import { type Growth, measureGrowth } from './growth.ts'
 import { prepareOurs, startOurs } from './ours.ts'
-import { BARE_SECRET } from './people.ts'
+import { BARE_SECRET, CLIENT } from './people.ts'
 import { measureRates, measureRest, measureWithoutHash, type Stage } from './phases.ts'
 import { startProcess, stopAll, watchPostgres } from './processes.ts'
 import { type Soak, soak } from './soak.ts'
@@ -56,7 +56,7 @@ export async function openStage(fresh: () => Promise<BenchDatabase>, people: num
       const env = { DATABASE_URL: bareDatabase.url }
       const port = await freePort()
       const server = await startProcess('bench/sign-in/bare-process.ts', port, env, flags)
-      return { ...server, secret: BARE_SECRET }
+      return { ...server, client: CLIENT.id, secret: BARE_SECRET }
     },
   }
   return {

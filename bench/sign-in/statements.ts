@@ -6,7 +6,7 @@ import { startBare } from './bare.ts'
 import type { Driver, Target } from './driving.ts'
 import type { Job } from './jobs.ts'
 import type { Ours } from './ours.ts'
-import { BARE_SECRET } from './people.ts'
+import { BARE_SECRET, CLIENT } from './people.ts'
 
 export interface Statements {
   password: number
@@ -46,14 +46,15 @@ export async function countStatements(
     onStatement,
   })
   await server.ready
-  const here = { pid: process.pid, port: ours.port, secret }
+  const here = { pid: process.pid, port: ours.port, client: CLIENT.id, secret }
   const password = await count(here, 'password')
   const texted = await count(here, 'texted')
   await server.stop()
 
   const port = await freePort()
   const provider = await startBare({ port, databaseUrl: bareUrl, onStatement })
-  const bare = await count({ pid: process.pid, port, secret: BARE_SECRET }, 'password')
+  const there = { pid: process.pid, port, client: CLIENT.id, secret: BARE_SECRET }
+  const bare = await count(there, 'password')
   await provider.stop()
   return {
     password: password.length,

@@ -5,7 +5,8 @@ import { CLIENT, PASSWORD } from './people.ts'
 export interface Visit {
   connection: Connection
   port: number
-  /** of the app */
+  /** the app's id and secret */
+  client: string
   secret: string
   /** of the visitor, as a proxy tells it */
   address: string
@@ -64,7 +65,7 @@ export async function signIn(
 
   const verifier = randomBytes(32).toString('base64url')
   const asked = new URLSearchParams({
-    client_id: CLIENT.id,
+    client_id: visit.client,
     response_type: 'code',
     scope: 'openid',
     redirect_uri: CLIENT.redirectUri,
@@ -104,7 +105,7 @@ export function refresh(visit: Visit, { refresh_token }: Tokens): Promise<Tokens
 }
 
 async function redeem(visit: Visit, params: Record<string, string>): Promise<Tokens> {
-  const credentials = [CLIENT.id, visit.secret].map(encodeURIComponent).join(':')
+  const credentials = [visit.client, visit.secret].map(encodeURIComponent).join(':')
   const headers = {
     host: `localhost:${visit.port}`,
     accept: 'application/json',
