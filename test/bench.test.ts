@@ -176,7 +176,7 @@ function reaching(): Figures {
       errors: 0,
       p95: 300,
       megabytes: [150, 190, 200, 204, 210],
-      descriptors: [40, 50, 60, 60, 63],
+      descriptors: [60, 61, 70, 63, 90],
       lagMs: 49,
     },
   }
@@ -197,7 +197,7 @@ test('the report of the sign-in bench says of each aim whether it is reached', (
     [({ growth }) => Object.assign(growth[0]?.texted.large ?? {}, { errors: 1 }), 'no errors'],
     [({ soak }) => (soak.errors = 1), 'no errors'],
     [({ soak }) => soak.megabytes.fill(211, 4), 'no growth over the second half'],
-    [({ soak }) => soak.descriptors.fill(64, 4), 'no growth over the second half'],
+    [({ soak }) => soak.descriptors.fill(64, 3), 'no growth over the second half'],
     [({ soak }) => (soak.lagMs = 50), '(under 50'],
     [({ withHash }) => (withHash.ours.p95 = 400), 'p95 under 400 ms'],
     [({ withoutHash }) => (withoutHash.ours.serverCpuMs = 2.1), 'so 0.7 of it'],

@@ -164,7 +164,7 @@ function rest(figures: Figures): string[] {
     `memory idle ${Math.round(idleMegabytes)} MB (under 150: ${judged(idleMegabytes < 150)}), after the rounds ${Math.round(withHash.busyMegabytes)} MB`,
     `soak of ${soak.minutes} min at ${tenth(soak.rate)} a second: ${soak.done} sign-ins with a texted code, ${soak.errors} errors, p95 ${Math.round(soak.p95)} ms`,
     `  memory at each tenth in MB: ${listed(soak.megabytes)}; open files and connections: ${listed(soak.descriptors)}`,
-    `  no growth over the second half: ${judged(isEven(soak.megabytes) && isEven(soak.descriptors))}`,
+    `  no growth over the second half: ${judged(isEven(soak.megabytes, Math.max) && isEven(soak.descriptors, Math.min))}`,
     `  event loop late by ${tenth(soak.lagMs)} ms in a hundredth of the time (under 50: ${judged(soak.lagMs < 50)})`,
     `no errors: ${judged(failed === 0)} (${failed} of ours in all)`,
   ]
@@ -183,8 +183,8 @@ function errorsOf({ withHash, withoutHash, growth: stages, soak }: Figures): num
   return all.reduce((sum, { errors }) => sum + errors, 0)
 }
 
-/** Whether the most of the second half is at most a twentieth above that of the first: by then, all is warm. */
-function isEven(values: readonly number[]): boolean {
+/** Whether what counts of the second half is at most a twentieth above that of the first: by then, all is warm. */
+function isEven(values: readonly number[], counts: (...half: number[]) => number): boolean {
   const half = Math.ceil(values.length / 2)
-  return Math.max(...values.slice(half)) <= Math.max(...values.slice(0, half)) * 1.05
+  return counts(...values.slice(half)) <= counts(...values.slice(0, half)) * 1.05
 }
