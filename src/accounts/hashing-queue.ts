@@ -3,8 +3,8 @@ import { Unavailable } from '../errors.ts'
 /** So many may wait for their turn; a login beyond that hears "try again" at once instead of queueing for long. */
 const WAITING_AT_MOST = 256
 
-/** More would hold up all other requests where they go on. */
-const TOGETHER_AT_MOST = 32
+/** As many as one statement has places for. With more, nothing is left that could be hashed while they go on. */
+const TOGETHER_AT_MOST = 16
 /** About as long as two cores take for as many. */
 const HELD_AT_MOST_MS = 200
 
